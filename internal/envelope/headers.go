@@ -88,8 +88,8 @@ func Restore(h nats.Header) (user nats.Header, o Origin, ok bool) {
 	o.Sequence = seq
 	o.Time, _ = time.Parse(time.RFC3339Nano, h.Get(HeaderTime))
 	for k, v := range h {
-		if strings.HasPrefix(k, carriedPrefix) {
-			k = k[len(carriedPrefix):]
+		if carried, found := strings.CutPrefix(k, carriedPrefix); found && hasPrefixFold(carried, natsPrefix) {
+			k = carried
 		} else if hasPrefixFold(k, HeaderPrefix) || hasPrefixFold(k, natsPrefix) {
 			continue // ours, or set by the server on the way
 		}
@@ -158,7 +158,7 @@ func HeaderValue(s string, limit int) string {
 	}
 	s = strings.TrimSpace(s)
 	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:max(limit, 0)], "")
+		s = strings.TrimSpace(strings.ToValidUTF8(s[:max(limit, 0)], ""))
 	}
 	return s
 }

@@ -40,9 +40,9 @@ const noTenant = "_"
 const maxToken = 128
 
 // Token returns name as one subject token that holds nothing a server or a shell
-// gives a meaning to: letters, digits and - as they are, every other byte as
-// %XX; the empty name as _. Tokens are for routing; the name itself travels in a
-// header.
+// gives a meaning to: letters, digits, - and _ as they are, every other byte as
+// %XX; the empty name as _, and the name _ as %5F. Tokens are for routing; the name
+// itself travels in a header.
 func Token(name string) string {
 	if name == "" {
 		return noTenant
