@@ -1,0 +1,208 @@
+package tenants
+
+import "errors"
+
+// Push and Next return these errors as they are.
+var (
+	ErrShed   = errors.New("tenants: the queue is shedding")
+	ErrFull   = errors.New("tenants: a bound is reached")
+	ErrClosed = errors.New("tenants: closed")
+)
+
+// A mode is where a queue is with respect to its marks.
+//
+//	normal --at or above high--> shedding --at or below low--> normal
+//	normal --at or above high--> holding  --at or below low--> normal
+//	                             holding  --too slow-->        shedding
+type mode uint8
+
+const (
+	normal mode = iota
+	shedding
+	holding
+)
+
+// admit decides whether q takes one more item.
+func (s *scheduler) admit(now int64, q *queue, size int) error {
+	if s.queued >= s.maxQueued || int64(size) > s.maxBytes-s.bytes {
+		return ErrFull
+	}
+	l := &q.tenant.limits
+	fits := q.depth == 0 || int64(size) <= l.bytes-q.bytes
+	if q.mode == normal && !fits {
+		s.raise(now, q)
+	}
+	s.review(now, q)
+	switch {
+	case q.mode == shedding:
+		return ErrShed
+	case q.mode == holding && !l.hold && (q.depth >= l.queue || !fits):
+		return ErrFull
+	}
+	return nil
+}
+
+// add counts one more item, the last of q in order of arrival.
+func (s *scheduler) add(now int64, q *queue, size int) uint64 {
+	t := q.tenant
+	if t.idle() {
+		s.rouse(now, t)
+	}
+	t.accepted++
+	s.order++
+	if q.depth == 0 {
+		q.order = s.order
+	}
+	s.count(now, q, size)
+	return s.order
+}
+
+// restore counts an item that comes back; order is that of the head of q with it.
+func (s *scheduler) restore(now int64, q *queue, size int, order uint64) {
+	q.order = order
+	if q.class.heap.has(q.id) {
+		q.class.heap.put(q.id, key{q.tenant.tag, order})
+	}
+	s.count(now, q, size)
+}
+
+// count is for an item that was put in, wherever.
+func (s *scheduler) count(now int64, q *queue, size int) {
+	n := int64(size)
+	s.queued++
+	s.bytes += n
+	q.tenant.queued++
+	q.tenant.bytes += n
+	q.class.queued++
+	q.class.bytes += n
+	q.depth++
+	q.bytes += n
+	if q.depth == 1 {
+		q.last, q.left = now, false
+		s.enter(q)
+	}
+	if l := &q.tenant.limits; q.mode == normal && (q.depth >= l.high || q.bytes >= l.highBytes) {
+		s.raise(now, q)
+	}
+}
+
+// remove is for the head of q, which was taken out; next is the order of the one behind.
+func (s *scheduler) remove(now int64, q *queue, size int, next uint64) {
+	n := int64(size)
+	s.queued--
+	s.bytes -= n
+	q.tenant.queued--
+	q.tenant.bytes -= n
+	q.class.queued--
+	q.class.bytes -= n
+	q.depth--
+	q.bytes -= n
+	q.order = next
+	q.depart(now)
+	if q.depth == 0 {
+		q.class.heap.remove(q.id)
+	}
+	if q.mode == normal {
+		return
+	}
+	if l := &q.tenant.limits; q.depth <= l.low && q.bytes <= l.lowBytes {
+		s.leave(q, normal)
+	} else {
+		s.review(now, q)
+	}
+}
+
+// depart learns the pace of q from an item that leaves it.
+func (q *queue) depart(now int64) {
+	if q.left {
+		gap := float64(max(0, now-q.last))
+		if q.gap == 0 {
+			q.gap = max(1, gap)
+		} else {
+			q.gap = max(1, q.gap+decay*(gap-q.gap))
+		}
+	}
+	q.last, q.left = now, q.depth > 0
+}
+
+// raise is for a normal queue that has come to its high mark.
+func (s *scheduler) raise(now int64, q *queue) {
+	switch l := &q.tenant.limits; {
+	case l.hold:
+		q.mode = holding
+		s.holds++
+	case q.emptiesWithin(now):
+		q.mode = holding
+		s.holds++
+		s.pledges.put(q.id, key{order: uint64(q.pledge())})
+	default:
+		q.mode = shedding
+	}
+}
+
+// leave requires that q is not normal.
+func (s *scheduler) leave(q *queue, to mode) {
+	if q.mode == holding {
+		s.holds--
+		s.pledges.remove(q.id)
+	}
+	q.mode = to
+}
+
+// review lets a queue that holds shed if it has become too slow to be waited for. It
+// sheds until its low mark then, however fast it is: order is more than pace.
+func (s *scheduler) review(now int64, q *queue) {
+	if q.mode == holding && !q.tenant.limits.hold && !q.emptiesWithin(now) {
+		s.leave(q, shedding)
+	}
+}
+
+// reviewDue looks at the queues whose pledge has come due with no item leaving.
+func (s *scheduler) reviewDue(now int64) {
+	for len(s.pledges.entries) > 0 {
+		e := s.pledges.entries[0]
+		if int64(e.order) > now {
+			return
+		}
+		q := s.queues[e.id]
+		if s.review(now, q); q.mode == holding {
+			s.pledges.put(e.id, key{order: uint64(max(q.pledge(), now+1))})
+		}
+	}
+}
+
+// emptiesWithin reports whether q, at its present pace, would empty from its high mark
+// within HoldWithin. A departure that is overdue counts as the time it is overdue, so an
+// unknown pace is trusted for as long as it may still turn out to be fast enough.
+func (q *queue) emptiesWithin(now int64) bool {
+	l := &q.tenant.limits
+	gap := max(q.gap, float64(now-q.last))
+	return l.within > 0 && gap*float64(l.high) <= float64(l.within)
+}
+
+// pledge returns when q will be too slow if nothing leaves it until then.
+func (q *queue) pledge() int64 {
+	l := &q.tenant.limits
+	return q.last + l.within/int64(l.high) + 1
+}
+
+// apply gives t a new policy, at once.
+func (s *scheduler) apply(now int64, t *tenant, l limits) {
+	t.limits = l
+	for _, q := range t.queues {
+		was := q.mode != normal
+		if was {
+			s.leave(q, normal)
+		}
+		high := q.depth >= l.high || q.bytes >= l.highBytes
+		low := q.depth <= l.low && q.bytes <= l.lowBytes
+		if q.depth > 0 && (high || was && !low) {
+			s.raise(now, q)
+		}
+	}
+	if t.blocked() {
+		s.withdraw(t)
+	} else {
+		s.enterAll(t)
+	}
+}

@@ -1,0 +1,87 @@
+// Package tenants holds work in bounded queues, one per tenant, and decides which
+// tenant's turn it is: start-time fair queueing, charged by the time workers spend. It
+// knows no broker. Queues is for those who have workers of their own, Pool for those who
+// want them brought along.
+//
+//	q, err := tenants.NewQueues[string](tenants.Config{})
+//	...
+//	err = q.Push("acme", "", "an item", 7)   // ErrShed, ErrFull: refused, for acme alone
+//	...
+//	j, err := q.Next(ctx)                    // each worker: whose turn it is
+//	work(j.Value)
+//	q.Done(j)                                // what it took is charged to j.Tenant
+//
+// # The way of an item
+//
+//	Push ─▶ queued ──Next──▶ running ──Done──▶ finished
+//	  │       ▲ │               │
+//	  │       │ └──Close──▶     │
+//	  ▼       └────Requeue──────┘
+//	refused
+//
+// There is one queue per tenant and class, first in first out. A class is whatever items
+// need besides a worker, say a downstream: SetOpen closes it for all tenants at once. What
+// is queued runs if its class is open, its tenant is not paused and has less running than
+// its MaxInFlight, and no Requeue has delayed the queue.
+//
+// Classes are named by the program and never forgotten; meant are some tens at most.
+// Tenants are named by whoever sends, so their number is bounded: the busy ones by what
+// may be queued and running, the idle ones by Config.Forget and by 16,384.
+//
+// # Watermarks
+//
+//	normal   ──at or above High──▶ shedding or holding
+//	shedding ──at or below Low───▶ normal       Push returns ErrShed meanwhile
+//	holding  ──at or below Low───▶ normal       Push accepts; Holding is true
+//	holding  ──too slow──────────▶ shedding     only with HoldWithin
+//
+// An item that does not fit into the bytes of its queue counts as the high mark reached,
+// so that smaller ones do not overtake it. The total bounds of Config come first: they
+// refuse with ErrFull whatever the mode. Bytes of a queue may be passed by one item, if
+// the queue is empty, so that a large one is not refused for ever.
+//
+// # Fairness
+//
+// Every tenant has a tag F, in nanoseconds of worker-time divided by its weight w, and
+// there is one virtual time V. The queue that runs next is the one whose tenant has the
+// least F, among equals the one whose head arrived first.
+//
+//	dispatch              V = max(V, F);  F += G/w    G: mean service time of the tenant
+//	after G, 2G, 4G, ...  F += G/w, 2G/w, 4G/w, ...   while it still runs
+//	completion after S    F += (S - charged)/w
+//	idle or blocked,
+//	and now runnable      F = max(V, F)
+//
+// So F grows by S/w for every run, whatever G is: the estimate decides when a tenant pays,
+// not how much. Of two tenants that always have something to run, the one with the lesser
+// F is chosen until it has caught up, so their F stay together. How far apart can they get?
+// At each dispatch the chosen one was not ahead, and what it can be ahead by afterwards is
+// what C workers may have been given of it before its runs are charged: C+1 runs. With the
+// same for the other, the received service per weight of tenants f and g differs by at most
+//
+//	(C+1) (Smax_f/w_f + Smax_g/w_g)
+//
+// over any time in which both are backlogged. With equal weights and equal work that is
+// round robin; with unequal work, the heavy ones go less often.
+//
+// The rule for who becomes runnable lets debt survive idleness, and credit not: a tenant
+// that did nothing for an hour starts at V, as one does that was never seen. Therefore a
+// tenant with F at or below V and nothing queued or running may be forgotten, and when it
+// comes back nobody can tell. Its mean service time and its pace are taken as unknown again
+// after Forget in either case.
+//
+// A class that is closed costs nothing while it is: its queues keep their places, and their
+// tags grow old. When it opens, what starts from it starts at V at the earliest, less the
+// lag that the furthest behind of its queues had when it was closed. Closing it for ten
+// minutes earns nothing; closing it for a moment, as one does whenever its permits run out,
+// loses nothing.
+//
+// When nothing at all is queued or running, V moves up to the highest F: a busy period has
+// ended, and debts with it, since nobody is waiting to whom anything is owed. V moves up,
+// too, when more than 16,384 tenants are idle and all in debt: to the least debt found among
+// some of them, which is then none. So names made up one for each item do not start
+// before everybody else for ever.
+//
+// Any run counts as a microsecond at least, about what it takes to schedule it, and as a
+// day at most.
+package tenants

@@ -1,0 +1,161 @@
+package tenants
+
+import (
+	"context"
+	"time"
+)
+
+// Job is one item that Next has started. It is a plain value; whoever has it calls Done
+// or Requeue when the work has ended.
+type Job[T any] struct {
+	Tenant, Class string
+	Value         T
+	Size          int
+	Arrived       time.Time // as given to Push
+	Started       time.Time
+
+	run int32
+	gen uint32
+}
+
+// Next returns the item whose turn it is, as soon as there is one that may run. It
+// returns the error of ctx when ctx ends before, and ErrClosed after Close. The item runs
+// from now until Done or Requeue.
+func (q *Queues[T]) Next(ctx context.Context) (Job[T], error) {
+	if err := ctx.Err(); err != nil {
+		return Job[T]{}, err
+	}
+	now := time.Now()
+	q.mu.Lock()
+	for {
+		if j, ok := q.take(now); ok {
+			q.wake()
+			q.unlock()
+			return j, nil
+		}
+		if q.ended() {
+			q.unlock()
+			return Job[T]{}, ErrClosed
+		}
+		w := q.sleepers.lieDown()
+		q.setAlarm(q.now)
+		q.unlock()
+		err := q.sleep(ctx, w)
+		if err != nil {
+			return Job[T]{}, err
+		}
+		now = time.Now()
+		q.mu.Lock()
+		q.sleepers.up(w)
+	}
+}
+
+// TryNext returns the item whose turn it is, if there is one that may run now.
+func (q *Queues[T]) TryNext(now time.Time) (Job[T], bool) {
+	q.mu.Lock()
+	j, ok := q.take(now)
+	q.wake()
+	q.unlock()
+	return j, ok
+}
+
+// sleep returns nil when w was woken, or the error of ctx. A wake-up that came too late
+// for w is passed on.
+func (q *Queues[T]) sleep(ctx context.Context, w *sleeper) error {
+	select {
+	case <-w.wake:
+		return nil
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	if !q.sleepers.leave(w) {
+		q.unlock()
+		<-w.wake
+		q.mu.Lock()
+		q.sleepers.up(w)
+		q.wake()
+	}
+	q.unlock()
+	return ctx.Err()
+}
+
+// take starts the item whose turn it is. It requires mu.
+func (q *Queues[T]) take(now time.Time) (Job[T], bool) {
+	at := q.tick(now)
+	qu := q.s.least(at)
+	if qu == nil {
+		return Job[T]{}, false
+	}
+	l := q.list(qu)
+	n := l.pop()
+	var next uint64
+	if l.head != nil {
+		next = l.head.order
+	}
+	j := Job[T]{
+		Tenant: qu.tenant.name, Class: qu.class.name,
+		Value: n.value, Size: n.size, Arrived: n.arrived, Started: now,
+	}
+	j.run = q.s.dispatch(at, qu, n.size, next)
+	j.gen = q.s.runs[j.run].gen
+	q.store.put(n)
+	if q.s.queued == 0 {
+		q.store.trim()
+		if q.sealed {
+			q.sleepers.rouseAll()
+		}
+	}
+	return j, true
+}
+
+// ended reports that there will never be an item again. It requires mu.
+func (q *Queues[T]) ended() bool {
+	return q.closed || q.sealed && q.s.queued == 0
+}
+
+// Done ends the run of j, and charges its tenant for it. Only the first Done or Requeue
+// of a Job counts.
+func (q *Queues[T]) Done(j Job[T]) { q.DoneAt(time.Now(), j) }
+
+// DoneAt is Done at a given time.
+func (q *Queues[T]) DoneAt(now time.Time, j Job[T]) {
+	q.mu.Lock()
+	at := q.tick(now)
+	if qu, _, ok := q.s.finish(at, j.run, j.gen); ok {
+		qu.tenant.finished++
+		q.s.settle(at, qu.tenant)
+		q.wake()
+	}
+	q.unlock()
+}
+
+// Requeue ends the run of j, charges its tenant for it, and puts j's Value back at the
+// head of its queue, of which nothing starts before notBefore. It is never refused: the
+// bounds may be passed by as much as was running. After Close the run ends and the value
+// is with the caller alone.
+func (q *Queues[T]) Requeue(j Job[T], notBefore time.Time) { q.RequeueAt(time.Now(), j, notBefore) }
+
+// RequeueAt is Requeue at a given time.
+func (q *Queues[T]) RequeueAt(now time.Time, j Job[T], notBefore time.Time) {
+	q.mu.Lock()
+	defer q.unlock()
+	at := q.tick(now)
+	qu, r, ok := q.s.finish(at, j.run, j.gen)
+	if !ok {
+		return
+	}
+	if q.closed {
+		qu.tenant.returned++
+		q.s.settle(at, qu.tenant)
+		return
+	}
+	n := q.store.get()
+	n.arrived, n.size, n.value, n.order = j.Arrived, max(0, j.Size), j.Value, r.order
+	l := q.list(qu)
+	l.restore(n)
+	q.s.restore(at, qu, n.size, l.head.order)
+	q.s.delay(at, qu, q.at(notBefore))
+	q.s.settle(at, qu.tenant)
+	q.wake()
+	q.setAlarm(at)
+}
