@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line.
+type commands struct {
+	Run         runCommand         `cmd:"" help:"Consume a stream with the handlers of a config file."`
+	Validate    validateCommand    `cmd:"" help:"Check a config file, without connecting to anything."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running worker whether it is ready; exit 0 or 1."`
+	Version     versionCommand     `cmd:"" help:"Tell the version of this program."`
+}
+
+// process is what a command has of the process it runs in.
+type process struct {
+	stdout, stderr *os.File
+	environ        []string
+	log            *slog.Logger // nil until the config has said how to log
+}
+
+const description = `Multi-tenant work on NATS JetStream.
+
+Exit codes: 0 clean, 1 failed, 2 wrong usage or config, 3 NATS unreachable at start, 4 the drain ran out of time.`
+
+// execute runs the command line and returns the exit code.
+func execute(args []string, p *process) int {
+	exited := -1
+	parser, err := kong.New(&commands{},
+		kong.Name("worker"),
+		kong.Description(description),
+		kong.Writers(p.stdout, p.stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+	)
+	if err != nil {
+		return report(p, err)
+	}
+	ctx, err := parser.Parse(args)
+	if exited >= 0 { // --help was answered
+		return exited
+	}
+	if err != nil {
+		return report(p, &usageError{err})
+	}
+	return report(p, ctx.Run(p))
+}
+
+// report says what failed and returns the exit code for it.
+func report(p *process, err error) int {
+	code := exitCode(err)
+	switch {
+	case code == exitClean:
+	case p.log != nil && code != exitUsage:
+		p.log.Error("worker failed", "error", err, "exit_code", code)
+	default:
+		fmt.Fprintf(p.stderr, "worker: %v\n", err)
+	}
+	return code
+}

@@ -1,0 +1,128 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spillwaymq/spillway/cmd/worker/internal/strictyaml"
+)
+
+// checker collects what is wrong, and says where it was written.
+type checker struct {
+	file     string
+	origins  origins
+	problems strictyaml.Problems
+}
+
+// report reports a mistake at the key of path.
+func (c *checker) report(path, format string, args ...any) {
+	o, ok := c.origins.nearest(path)
+	if !ok {
+		o.source = c.file
+	}
+	c.problems = append(c.problems, strictyaml.Problem{Source: o.source, Position: o.position, Text: fmt.Sprintf(format, args...)})
+}
+
+// that reports the mistake if ok is false.
+func (c *checker) that(ok bool, path, format string, args ...any) {
+	if !ok {
+		c.report(path, format, args...)
+	}
+}
+
+// notNegative reports a number below 0.
+func notNegative[T ~int | ~int64 | ~float64](c *checker, path string, v T) {
+	c.that(v >= 0, path, "%s is %v, must not be negative", path, v)
+}
+
+// checkFile reports what the rules of package consumer do not cover.
+func (c *checker) checkFile(f *File) {
+	c.that((f.NATS.TLS.Cert == "") == (f.NATS.TLS.Key == ""), "nats.tls", "nats.tls.cert and nats.tls.key must be given together")
+	c.that(f.NATS.URL != "", "nats.url", "nats.url must not be empty")
+	notNegative(c, "tenant.subject_token", f.Tenant.SubjectToken)
+	c.that(f.Tenant.SubjectToken == 0 || f.Tenant.Header == "", "tenant", "tenant has subject_token and header, must have one of them")
+	from := f.Tenant.SubjectToken != 0 || f.Tenant.Header != "" || f.Tenant.Fallback == ""
+	c.that(from, "tenant.fallback", "tenant.fallback is for messages that tell no tenant: give subject_token or header too")
+	notNegative(c, "retry.jitter", f.Retry.Jitter)
+	c.checkOverrides(f.Tenants)
+	c.checkListen(f.Ops.Listen)
+	c.that(len(f.Handlers) > 0, "handlers", "handlers is empty: nothing would be done; add {subject: \"…\", http|exec|discard: {…}}")
+	for i, h := range f.Handlers {
+		c.checkHandler(fmt.Sprintf("handlers[%d]", i), h)
+	}
+}
+
+// checkOverrides reports a tenant that would hold alone: hold stops the pull, which
+// is everybody's.
+func (c *checker) checkOverrides(t Tenants) {
+	for name, patch := range t.Overrides {
+		if patch.OnOverflow != nil && *patch.OnOverflow != t.Default.OnOverflow {
+			path := "tenants.overrides." + name + ".on_overflow"
+			c.report(path, "%s is %s and tenants.default.on_overflow is %s: hold can only be chosen for all tenants", path, *patch.OnOverflow, t.Default.OnOverflow)
+		}
+	}
+}
+
+func (c *checker) checkListen(listen string) {
+	if listen == "" {
+		return
+	}
+	_, port, err := net.SplitHostPort(listen)
+	_, bad := strconv.ParseUint(port, 10, 16)
+	c.that(err == nil && bad == nil, "ops.listen", "ops.listen is %q, must be host:port like 127.0.0.1:8080, or empty for none", listen)
+}
+
+func (c *checker) checkHandler(path string, h Handler) {
+	c.that(h.Subject != "", path, "%s.subject is required", path)
+	kinds := 0
+	if h.HTTP != nil {
+		kinds++
+		c.checkHTTP(path+".http", h.HTTP)
+	}
+	if h.Exec != nil {
+		kinds++
+		c.that(len(h.Exec.Command) > 0 && h.Exec.Command[0] != "", path+".exec", "%s.exec.command is required, like [\"./resize\", \"--fast\"]", path)
+		notNegative(c, path+".exec.timeout", *h.Exec.Timeout)
+	}
+	if h.Discard != nil {
+		kinds++
+		notNegative(c, path+".discard.delay", h.Discard.Delay)
+	}
+	c.that(kinds == 1, path, "%s has %d of http, exec and discard, must have one", path, kinds)
+}
+
+func (c *checker) checkHTTP(path string, h *HTTP) {
+	u, err := url.Parse(string(h.URL))
+	valid := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+	c.that(valid, path+".url", "%s.url is %q, must be like http://127.0.0.1:9000/path", path, h.URL)
+	notNegative(c, path+".timeout", *h.Timeout)
+	for i, status := range h.DeadLetterOn {
+		overload := status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
+		at := fmt.Sprintf("%s.dead_letter_on[%d]", path, i)
+		c.that(status >= 300 && status <= 599, at, "%s is %d, must be a status between 300 and 599", at, status)
+		c.that(!overload, at, "%s is %d, which means overload: the message waits for the downstream", at, status)
+	}
+	for name, header := range h.Headers {
+		c.checkHeader(path+".headers."+name, name, header)
+	}
+}
+
+func (c *checker) checkHeader(path, name string, h Header) {
+	c.that((h.Value == "") != (h.File == ""), path, "%s must have a value or a file", path)
+	c.that(isToken(name), path, "%q is no name of a header", name)
+	c.that(!strings.ContainsAny(string(h.Value), "\r\n\x00"), path, "%s must not hold line breaks", path)
+	switch http.CanonicalHeaderKey(name) {
+	case "Content-Length", "Transfer-Encoding", "Connection":
+		c.report(path, "%s cannot be set: it belongs to the connection", path)
+	}
+}
+
+// isToken reports whether s may be the name of an HTTP header.
+func isToken(s string) bool {
+	const allowed = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return s != "" && strings.Trim(s, allowed) == ""
+}

@@ -1,0 +1,118 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spillwaymq/spillway/cmd/worker/internal/strictyaml"
+)
+
+// maxFile bounds a config file; it is in memory several times over.
+const maxFile = 8 << 20
+
+// Sources is what a config is made from besides the file.
+type Sources struct {
+	Environ []string // KEY=value, as os.Environ returns it
+	Set     []string // key=value, from flags; they win
+}
+
+// Config is a File that was completed and checked.
+type Config struct {
+	File
+
+	name    string
+	origins origins
+}
+
+// Load reads the file called name.
+func Load(name string, from Sources) (*Config, error) {
+	data, err := read(name)
+	if err != nil {
+		return nil, fmt.Errorf("the config file cannot be read: %w", err)
+	}
+	return Parse(name, data, from)
+}
+
+func read(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%s is %d bytes long, must be at most %d", name, info.Size(), maxFile)
+	}
+	return os.ReadFile(name) //nolint:gosec // the user names the file
+}
+
+// Parse is Load for a file that is in memory.
+func Parse(name string, data []byte, from Sources) (*Config, error) {
+	c := Config{File: Default(), name: name, origins: make(origins)}
+	positions, problems := strictyaml.Decode(name, data, &c.File)
+	for path, position := range positions {
+		c.origins[path] = origin{source: name, position: position}
+	}
+	problems = append(problems, c.override(from)...)
+	c.complete()
+	if len(problems) > 0 { // what follows from them would only confuse
+		return nil, problems
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+// override applies the environment, then the flags.
+func (c *Config) override(from Sources) strictyaml.Problems {
+	var problems strictyaml.Problems
+	set := func(source, path, text string) {
+		if err := strictyaml.Set(&c.File, path, text); err != nil {
+			problems = append(problems, strictyaml.Problem{Source: source, Text: err.Error()})
+			return
+		}
+		c.origins[path] = origin{source: source}
+	}
+	variables := variablesOf(from.Environ)
+	for path := range strictyaml.Leaves(&c.File) {
+		if text := variables[Variable(path)]; text != "" {
+			set(Variable(path), path, text)
+		}
+	}
+	for _, assignment := range from.Set {
+		path, text, ok := strings.Cut(assignment, "=")
+		if !ok {
+			problems = append(problems, strictyaml.Problem{Source: "--set " + assignment, Text: "must be key=value"})
+			continue
+		}
+		set("--set "+path, path, text)
+	}
+	return problems
+}
+
+// Variable returns the name of the environment variable of a key.
+func Variable(path string) string {
+	return "SPILLWAY_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+}
+
+func variablesOf(environ []string) map[string]string {
+	variables := make(map[string]string)
+	for _, e := range environ {
+		if name, value, ok := strings.Cut(e, "="); ok && strings.HasPrefix(name, "SPILLWAY_") {
+			variables[name] = value
+		}
+	}
+	return variables
+}
+
+// check applies all rules but those of the handlers' routes, which are the Mux's.
+func (c *Config) check() error {
+	rules := checker{file: c.name, origins: c.origins}
+	rules.checkFile(&c.File)
+	rules.translate("", c.Consumer().Validate())
+	for name, patch := range c.Tenants.Overrides {
+		prefix := "tenants.overrides." + name
+		rules.translate(prefix, c.policy(patch).consumer().Validate(prefix))
+	}
+	return rules.problems.Err()
+}

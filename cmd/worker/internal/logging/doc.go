@@ -1,0 +1,2 @@
+// Package logging puts zap behind log/slog: JSON lines, or text for people.
+package logging

@@ -1,0 +1,62 @@
+package logging
+
+import (
+	"io"
+	"log/slog"
+	"math"
+	"os"
+
+	"go.uber.org/zap/exp/zapslog"
+	"go.uber.org/zap/zapcore"
+)
+
+// Format is how a line of the log looks.
+type Format int
+
+// The formats.
+const (
+	JSON Format = iota
+	Console
+)
+
+// New returns a Logger that writes to w.
+func New(w io.Writer, format Format, level slog.Level) *slog.Logger {
+	core := zapcore.NewCore(encoder(format), zapcore.Lock(zapcore.AddSync(w)), zapLevel(level))
+	// The stack of the call that logs an error tells nothing about the error.
+	return slog.New(zapslog.NewHandler(core, zapslog.AddStacktraceAt(slog.Level(math.MaxInt))))
+}
+
+// IsTerminal reports whether somebody may be looking at f. Other devices, such as
+// the null device, count as one: nobody parses what is written there.
+func IsTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func encoder(format Format) zapcore.Encoder {
+	cfg := zapcore.EncoderConfig{
+		TimeKey: "time", LevelKey: "level", NameKey: "logger", MessageKey: "msg",
+		EncodeTime:     zapcore.RFC3339NanoTimeEncoder,
+		EncodeLevel:    zapcore.LowercaseLevelEncoder,
+		EncodeDuration: zapcore.StringDurationEncoder,
+	}
+	if format == JSON {
+		return zapcore.NewJSONEncoder(cfg)
+	}
+	cfg.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+	cfg.EncodeLevel = zapcore.CapitalLevelEncoder
+	cfg.ConsoleSeparator = " "
+	return zapcore.NewConsoleEncoder(cfg)
+}
+
+func zapLevel(level slog.Level) zapcore.Level {
+	switch {
+	case level < slog.LevelInfo:
+		return zapcore.DebugLevel
+	case level < slog.LevelWarn:
+		return zapcore.InfoLevel
+	case level < slog.LevelError:
+		return zapcore.WarnLevel
+	}
+	return zapcore.ErrorLevel
+}

@@ -1,0 +1,11 @@
+package main
+
+import "os"
+
+func main() {
+	os.Exit(execute(os.Args[1:], &process{
+		stdout:  os.Stdout,
+		stderr:  os.Stderr,
+		environ: os.Environ(),
+	}))
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
+	"github.com/spillwaymq/spillway/consumer"
+)
+
+type runCommand struct {
+	settings
+
+	Embedded string `type:"path" placeholder:"DIR" help:"Start a NATS server inside this process that keeps its streams in DIR and listens on the port of nats.url, for development."`
+}
+
+// Run consumes until a signal, and drains.
+func (r *runCommand) Run(p *process) error {
+	cfg, err := r.load(p)
+	if err != nil {
+		return err
+	}
+	log := newLogger(p, cfg.Log)
+	p.log = log
+	mux, closeHandlers, err := routes(cfg, p.environ, log)
+	if err != nil {
+		return err
+	}
+	defer closeHandlers()
+	ctx, release := untilSignal(context.Background(), log)
+	defer release()
+
+	link, closeLink, err := r.connect(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer closeLink()
+	return work(ctx, cfg, link, mux, log)
+}
+
+// connect connects to NATS, and starts it first if it is to be embedded.
+func (r *runCommand) connect(cfg *config.Config, log *slog.Logger) (*natslink.Link, func(), error) {
+	options := linkOptions(cfg, log)
+	if r.Embedded == "" {
+		link, err := natslink.Connect(options)
+		if err != nil {
+			return nil, nil, err
+		}
+		return link, link.Close, nil
+	}
+	if cfg.NATS.Credentials != "" || cfg.NATS.TLS != (config.TLS{}) || cfg.NATS.Domain != "" {
+		return nil, nil, &usageError{errors.New("--embedded cannot be used with nats.credentials, nats.domain or nats.tls: the server is of this process alone")}
+	}
+	embedded, err := natslink.StartEmbedded(r.Embedded, options.URL, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	options.Embedded, options.Shown = embedded, embedded.URL()
+	link, err := natslink.Connect(options)
+	if err != nil {
+		embedded.Close()
+		return nil, nil, err
+	}
+	return link, func() {
+		link.Close()
+		embedded.Close()
+	}, nil
+}
+
+// work runs the consumer of cfg until ctx ends and the drain is over.
+func work(ctx context.Context, cfg *config.Config, link *natslink.Link, mux *consumer.Mux, log *slog.Logger) error {
+	settings := cfg.Consumer()
+	settings.Logger = log
+	c, err := consumer.New(link.JetStream, settings, mux)
+	if err != nil {
+		return &usageError{cfg.Explain(err)}
+	}
+	return c.Run(ctx)
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// stopper turns signals into an orderly stop.
+type stopper struct {
+	log     *slog.Logger
+	signals chan os.Signal
+	done    chan struct{}
+}
+
+// untilSignal returns a context that ends with the first INT or TERM. A second one
+// ends the process at once. The caller calls release when nothing is left to stop.
+func untilSignal(parent context.Context, log *slog.Logger) (ctx context.Context, release func()) {
+	ctx, cancel := context.WithCancel(parent)
+	s := &stopper{log: log, signals: make(chan os.Signal, 8), done: make(chan struct{})}
+	signal.Notify(s.signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	go s.watch(cancel)
+	return ctx, func() {
+		signal.Stop(s.signals)
+		close(s.signals)
+		<-s.done
+		cancel()
+	}
+}
+
+func (s *stopper) watch(cancel context.CancelFunc) {
+	defer close(s.done)
+	stopping := false
+	for sig := range s.signals {
+		switch {
+		case sig == syscall.SIGHUP:
+			s.log.Warn("reload is not supported yet: restart to change the config")
+		case stopping:
+			s.log.Error("stopped at once by a second signal", "signal", sig.String())
+			os.Exit(killedBy(sig))
+		default:
+			stopping = true
+			s.log.Info("draining: a second signal stops at once", "signal", sig.String())
+			cancel()
+		}
+	}
+}
+
+// killedBy returns the exit code by which shells know that a signal ended a process.
+func killedBy(sig os.Signal) int {
+	if sig == syscall.SIGINT {
+		return 128 + int(syscall.SIGINT)
+	}
+	return 128 + int(syscall.SIGTERM)
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+type versionCommand struct {
+	JSON bool `help:"As JSON."`
+}
+
+// build tells what this program was built from.
+type build struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Time     string `json:"time,omitempty"`
+	Modified bool   `json:"modified,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+// Run prints the build.
+func (v *versionCommand) Run(p *process) error {
+	b := readBuild()
+	if v.JSON {
+		return json.NewEncoder(p.stdout).Encode(b)
+	}
+	_, err := fmt.Fprintln(p.stdout, b)
+	return err
+}
+
+func readBuild() build {
+	b := build{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	if info.Main.Version != "" {
+		b.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Revision = s.Value
+		case "vcs.time":
+			b.Time = s.Value
+		case "vcs.modified":
+			b.Modified = s.Value == "true"
+		}
+	}
+	return b
+}
+
+func (b build) String() string {
+	s := "worker " + b.Version
+	if b.Revision != "" {
+		s += " (" + b.Revision + " of " + b.Time
+		if b.Modified {
+			s += ", modified"
+		}
+		s += ")"
+	}
+	return s + " " + b.Go + " " + b.Platform
+}
