@@ -1,0 +1,150 @@
+package consumer
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/spillwaymq/spillway/internal/envelope"
+)
+
+// suspicious is how many deliveries without an outcome make a message a suspect. A
+// delivery that we handed back ourselves counts with the rest: the suspect lane
+// judges, and it costs an innocent message nothing but its turn there.
+const suspicious = 3
+
+// strikes is how many deliveries in the suspect lane convict: each one before the
+// last ended with the process.
+const strikes = 4
+
+// admit takes in a message that arrived on l: it finds out whose it is and who
+// handles it, and queues it. What cannot be handled goes to the dead letters.
+func (c *Consumer) admit(l *lane, m *nats.Msg, now, leaseStart time.Time) {
+	meta, ok := parseAck(m.Reply)
+	if !ok { // no server sends this; without a sequence there is nothing to hold
+		l.budget.release(1, int64(m.Size()))
+		c.logs.admit.warn("a message has an ack subject that cannot be read", "lane", l.kind, "reply", m.Reply)
+		return
+	}
+	d := &delivery{
+		lane:    l,
+		size:    m.Size(),
+		arrived: now,
+		source:  source{stream: l.stream, sequence: meta.sequence, published: meta.published},
+	}
+	l.note(meta)
+	if !c.leases.add(d, m.Reply, leaseStart) {
+		l.budget.release(1, int64(d.size))
+		return
+	}
+	c.held.Add(1)
+	if err := d.read(m, meta); err != nil {
+		c.bury(d, ReasonBadCopy, err)
+		return
+	}
+	if !c.identify(d) || !c.dueNow(d, m.Header, now) || !c.judge(d, meta) {
+		return
+	}
+	c.enqueue(d, now)
+}
+
+// note takes in what the metadata of a message tells of its lane.
+func (l *lane) note(meta ackMeta) {
+	l.state.pulled.Add(1)
+	l.state.pending.Store(meta.pending)
+	if meta.deliveries > 1 {
+		l.state.redelivered.Add(1)
+	}
+}
+
+// read fills in what the handler sees: of a copy, what is told of its origin.
+func (d *delivery) read(m *nats.Msg, meta ackMeta) error {
+	d.msg = Message{
+		Subject:    m.Subject,
+		Stream:     d.source.stream,
+		Sequence:   meta.sequence,
+		Published:  meta.published,
+		Attempt:    1,
+		Deliveries: meta.deliveries,
+		Data:       m.Data,
+	}
+	if d.lane.kind == LaneMain {
+		d.msg.Header = envelope.Clean(m.Header)
+		return nil
+	}
+	header, origin, ok := envelope.Restore(m.Header)
+	if !ok {
+		d.msg.Header = envelope.Clean(m.Header)
+		return fmt.Errorf("message %d of stream %s does not say what it is a copy of", meta.sequence, d.source.stream)
+	}
+	d.msg.Header = header
+	d.msg.Subject, d.msg.Stream, d.msg.Sequence, d.msg.Published = origin.Subject, origin.Stream, origin.Sequence, origin.Time
+	d.msg.Attempt = envelope.Attempt(m.Header)
+	return nil
+}
+
+// identify finds the tenant and the route. It reports false if the message went to
+// the dead letters for want of one.
+func (c *Consumer) identify(d *delivery) bool {
+	tenant := c.cfg.Tenant(d.msg.Subject, d.msg.Header)
+	switch {
+	case tenant == "":
+		c.bury(d, ReasonNoTenant, errors.New("no tenant found in the subject or headers"))
+		return false
+	case !validTenant(tenant):
+		c.bury(d, ReasonBadTenant, fmt.Errorf("the tenant's name has %d bytes; it must have at most %d, be valid UTF-8 and hold no control characters", len(tenant), maxTenantBytes))
+		return false
+	}
+	d.msg.Tenant = tenant
+	if d.route = c.mux.match(d.msg.Subject); d.route == nil {
+		c.bury(d, ReasonNoRoute, fmt.Errorf("no route takes the subject %q", d.msg.Subject))
+		return false
+	}
+	d.downstreamState = c.downstreams.get(d.route.Downstream)
+	if int64(d.size) > c.cfg.Buffer.Bytes {
+		c.bury(d, ReasonTooLarge, fmt.Errorf("the message has %d bytes, more than Buffer.Bytes, %d", d.size, c.cfg.Buffer.Bytes))
+		return false
+	}
+	return true
+}
+
+// dueNow hands back a copy whose time has not come, until it has.
+func (c *Consumer) dueNow(d *delivery, header nats.Header, now time.Time) bool {
+	if d.lane.kind != LaneRetry {
+		return true
+	}
+	wait := envelope.NotBefore(header).Sub(now)
+	if wait <= 0 {
+		return true
+	}
+	c.handBack(d, wait, OutcomeHandBack)
+	return false
+}
+
+// judge sends a message that was delivered again and again to the suspect lane, and
+// one that was so in the suspect lane to the dead letters. A copy in the retry lane
+// is delivered once more than others, before its time.
+func (c *Consumer) judge(d *delivery, meta ackMeta) bool {
+	allowed := suspicious
+	switch d.lane.kind {
+	case LaneSuspect:
+		if meta.deliveries < strikes {
+			return true
+		}
+		c.bury(d, ReasonCrash, fmt.Errorf("delivered %d times as a suspect, and each time the process ended before it had an outcome", meta.deliveries))
+		return false
+	case LaneRetry:
+		allowed++
+	}
+	if meta.deliveries <= allowed {
+		return true
+	}
+	if !c.movable(d) {
+		d.msg.Attempt = max(d.msg.Attempt, meta.deliveries) // all there is to count by
+		return true
+	}
+	c.suspect(d)
+	return false
+}

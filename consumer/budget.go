@@ -1,0 +1,48 @@
+package consumer
+
+import "sync/atomic"
+
+// budget bounds what one lane holds and has asked for. What is asked for is
+// reserved before the request is sent and stays reserved when it arrives, until it
+// is settled or the request ends without it; so the bound holds at every moment,
+// reconnects included.
+//
+// The lane's goroutine reserves; any goroutine releases.
+type budget struct {
+	maxMessages, maxBytes int64
+	messages, bytes       atomic.Int64
+
+	// hungry is how many free messages the lane waits for; 0: it does not wait.
+	hungry atomic.Int64
+	wake   func() // called when a hungry lane may go on; must not block
+}
+
+// free returns how much may be reserved now.
+func (b *budget) free() (messages, bytes int64) {
+	return max(b.maxMessages-b.messages.Load(), 0), max(b.maxBytes-b.bytes.Load(), 0)
+}
+
+func (b *budget) reserve(messages, bytes int64) {
+	b.messages.Add(messages)
+	b.bytes.Add(bytes)
+}
+
+// release gives back what was reserved, and wakes the lane if it waits for this.
+func (b *budget) release(messages, bytes int64) {
+	used := b.messages.Add(-messages)
+	b.bytes.Add(-bytes)
+	if want := b.hungry.Load(); want > 0 && b.maxMessages-used >= want && b.hungry.CompareAndSwap(want, 0) {
+		b.wake()
+	}
+}
+
+// await arranges that wake is called once at least messages are free. It reports
+// false if they already are: something was released since the caller looked.
+func (b *budget) await(messages int64) bool {
+	b.hungry.Store(max(messages, 1))
+	if b.maxMessages-b.messages.Load() < messages {
+		return true
+	}
+	b.hungry.Store(0)
+	return false
+}

@@ -1,0 +1,188 @@
+package consumer
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/internal/envelope"
+)
+
+// Config says what a Consumer takes, in what bounds, and what happens to work
+// that fails. The zero value of a field is its default. A Config is read once, by
+// New; Reload takes another.
+type Config struct {
+	// Stream is the JetStream stream that is consumed. Required.
+	Stream string
+	// Durable names the consumer on it. Processes that share a durable share its
+	// work. Required; letters, digits, - and _.
+	Durable string
+	// Subjects, if given, are those the stream is created with when it does not
+	// exist. Without them a missing stream is an error.
+	Subjects []string
+	// FilterSubjects restrict what of the stream this durable takes. Default: all.
+	FilterSubjects []string
+	// Deliver says where a new durable begins. Default: with all there is;
+	// jetstream.DeliverNewPolicy is the other choice.
+	Deliver jetstream.DeliverPolicy
+	// Unmanaged makes the consumer create and change nothing in NATS: what is
+	// missing or different is an error at start.
+	Unmanaged bool
+
+	// Tenant finds whose work a message is. Default: all messages are of one
+	// tenant, named "default".
+	Tenant TenantFunc
+	// Workers is how many handlers run at once in this process. Default 64.
+	Workers int
+	// AckWait is after how long without a sign of life JetStream gives a message to
+	// somebody else. Held messages are kept alive, so it bounds how long a dead
+	// process delays its messages, not how long a handler may run. Default 30s, at
+	// least 1s.
+	AckWait time.Duration
+	// Buffer bounds what this process holds.
+	Buffer Buffer
+	// Tenants is the policy of every tenant that PolicyFor does not change.
+	Tenants TenantPolicy
+	// PolicyFor, if given, changes the policy of one tenant; p holds Tenants when it
+	// is called. It is called from several goroutines and must not block.
+	PolicyFor func(tenant string, p *TenantPolicy)
+	// Retry says when a failed message is tried again, and how often.
+	Retry Retry
+	// DeadLetter is where messages go that nobody can handle. Default
+	// <Stream>_DEAD.
+	DeadLetter StreamRef
+	// Overflow is where copies wait: retries and suspects. Default
+	// <Stream>_OVERFLOW with 10 GiB.
+	Overflow StreamRef
+	// DrainTimeout is how long the drain lets handlers finish. Default 25s.
+	DrainTimeout time.Duration
+	// Logger gets what an operator should know. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// Buffer bounds what a process holds and has asked for, waiting and running
+// messages together.
+type Buffer struct {
+	// Messages is the bound in messages. Default 4096.
+	Messages int
+	// Bytes is the bound in bytes, as the server counts them: subject, headers,
+	// payload and ack subject. Default 64 MiB, at least 64 KiB. A larger message is
+	// dead-lettered as too_large.
+	Bytes int64
+}
+
+// Overflow is what happens to a message whose queue is at its high watermark.
+type Overflow string
+
+const (
+	// Delay hands the message back, to be delivered again about when the queue has
+	// room. It is the default. A message that was handed back twice, or one of more
+	// than half of what the durable may have unacknowledged, is moved to the retry
+	// lane instead, where it waits without holding a place.
+	Delay Overflow = "delay"
+	// Hold stops the pull until the queue is at its low watermark: classic
+	// backpressure, for every tenant. It can only be chosen for all tenants.
+	Hold Overflow = "hold"
+)
+
+// TenantPolicy is what one tenant may use.
+type TenantPolicy struct {
+	// Queue is how many messages one queue holds, of one tenant for one downstream.
+	// Default 256.
+	Queue int
+	// High and Low are the watermarks, as shares of Queue. A queue that reaches High
+	// sheds until it is down to Low. Defaults 0.75 and 0.375.
+	High, Low float64
+	// Weight is the tenant's share of worker-time, relative to the others that have
+	// work. Default 1, at least 0.001, at most 1000.
+	Weight float64
+	// MaxInFlight is how many messages of the tenant run at once in this process.
+	// Default 0: no cap.
+	MaxInFlight int
+	// OnOverflow is what happens at the high watermark. Default Delay.
+	OnOverflow Overflow
+}
+
+// Retry is the schedule of attempts: Initial after the first failure, Multiplier
+// times as long after each further one, at most Max, each spread by Jitter.
+type Retry struct {
+	MaxAttempts int           // runs before a message is dead-lettered; default 10
+	Initial     time.Duration // default 1s
+	Max         time.Duration // default 5m
+	Multiplier  float64       // default 2, at least 1
+	Jitter      float64       // share of the delay by which it varies either way; default 0.2; negative: none
+}
+
+// StreamRef names a stream that Spillway keeps its own records in.
+type StreamRef struct {
+	Stream   string
+	MaxBytes int64 // bound of the stream when it is created; -1: none
+}
+
+// Defaults, as documented on the fields.
+const (
+	defaultWorkers      = 64
+	defaultAckWait      = 30 * time.Second
+	defaultMessages     = 4096
+	defaultBytes        = 64 << 20
+	defaultQueue        = 256
+	defaultHigh         = 0.75
+	defaultLow          = 0.375
+	defaultMaxAttempts  = 10
+	defaultRetryInitial = time.Second
+	defaultRetryMax     = 5 * time.Minute
+	defaultMultiplier   = 2
+	defaultJitter       = 0.2
+	defaultOverflowMax  = 10 << 30
+	defaultDrain        = 25 * time.Second
+	defaultTenant       = "default"
+)
+
+// withDefaults returns a copy in which no field is left to its default.
+func (cfg Config) withDefaults() Config {
+	setDefault(&cfg.Workers, defaultWorkers)
+	setDefault(&cfg.AckWait, defaultAckWait)
+	setDefault(&cfg.Buffer.Messages, defaultMessages)
+	setDefault(&cfg.Buffer.Bytes, defaultBytes)
+	setDefault(&cfg.DrainTimeout, defaultDrain)
+	setDefault(&cfg.Overflow.Stream, envelope.OverflowStream(cfg.Stream))
+	setDefault(&cfg.Overflow.MaxBytes, defaultOverflowMax)
+	setDefault(&cfg.DeadLetter.Stream, envelope.DeadLetterStream(cfg.Stream))
+	setDefault(&cfg.DeadLetter.MaxBytes, -1)
+	cfg.Tenants = cfg.Tenants.withDefaults()
+	cfg.Retry = cfg.Retry.withDefaults()
+	if cfg.Tenant == nil {
+		cfg.Tenant = FixedTenant(defaultTenant)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return cfg
+}
+
+func (p TenantPolicy) withDefaults() TenantPolicy {
+	setDefault(&p.Queue, defaultQueue)
+	setDefault(&p.High, defaultHigh)
+	setDefault(&p.Low, min(defaultLow, p.High/2))
+	setDefault(&p.Weight, 1)
+	setDefault(&p.OnOverflow, Delay)
+	return p
+}
+
+func (r Retry) withDefaults() Retry {
+	setDefault(&r.MaxAttempts, defaultMaxAttempts)
+	setDefault(&r.Initial, defaultRetryInitial)
+	setDefault(&r.Max, max(defaultRetryMax, r.Initial))
+	setDefault(&r.Multiplier, defaultMultiplier)
+	setDefault(&r.Jitter, defaultJitter)
+	r.Jitter = max(r.Jitter, 0)
+	return r
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

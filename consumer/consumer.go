@@ -1,0 +1,247 @@
+package consumer
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/internal/envelope"
+	"github.com/spillwaymq/spillway/tenants"
+)
+
+// Consumer pulls from JetStream and runs handlers. All its methods are safe for
+// concurrent use.
+type Consumer struct {
+	cfg       Config
+	mux       *Mux
+	js        jetstream.JetStream
+	nc        *nats.Conn
+	apiPrefix string
+	log       *slog.Logger
+	logs      *logs
+
+	queues *tenants.Queues[*delivery]
+	leases *leases
+	mover  *mover
+	keeper *keeper
+	lanes  []*lane
+	pacer  pacer
+	rests  rests
+
+	downstreams downstreams
+	deadLetters reasonCounters
+	observers   observers // fixed when Run begins
+
+	held          tally
+	inFlight      atomic.Int64
+	closing       atomic.Bool  // the queues are closed, or about to be
+	busySince     atomic.Int64 // since when a suspect waits for an idle worker; 0: none does
+	source        atomic.Pointer[jetstream.StreamInfo]
+	maxAckPending int // of the account; 0: not known
+
+	mu    sync.Mutex // guards state and changes of observers
+	state State
+	// spawnWorker starts one more worker; it is set by Run.
+	spawnWorker spawnFunc
+}
+
+// New checks cfg and h and returns a Consumer. It does no I/O. If h is a *Mux, its
+// routes decide; any other Handler takes every message.
+func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
+	if js == nil || js.Conn() == nil {
+		return nil, errors.New("consumer: New needs a JetStream context with a connection")
+	}
+	cfg = cfg.withDefaults()
+	mux, muxErr := muxOf(h)
+	if err := errors.Join(cfg.validate(), muxErr); err != nil {
+		return nil, err
+	}
+	c := &Consumer{
+		cfg: cfg, mux: mux, js: js, nc: js.Conn(), apiPrefix: apiPrefix(js.Options()),
+		log: cfg.Logger, logs: newLogs(cfg.Logger),
+		leases: newLeases(cfg.AckWait), held: newTally(), state: StateNew,
+	}
+	c.keeper = newKeeper(c)
+	queues, err := c.newQueues()
+	if err != nil {
+		return nil, fmt.Errorf("consumer: %w", err)
+	}
+	c.queues = queues
+	c.lanes = c.newLanes()
+	c.mover = newMover(c.nc, c.wakeLanes)
+	return c, nil
+}
+
+// muxOf returns h as routes.
+func muxOf(h Handler) (*Mux, error) {
+	switch h := h.(type) {
+	case nil:
+		return nil, errors.New("consumer: New needs a Handler")
+	case *Mux:
+		if h == nil {
+			return nil, errors.New("consumer: New needs a Handler, got a nil *Mux")
+		}
+		return h, h.validate()
+	default:
+		m := new(Mux)
+		m.Route(Route{Subject: ">", Handler: h})
+		return m, m.validate()
+	}
+}
+
+// apiPrefix is the prefix of the JetStream API subjects, with its dot.
+func apiPrefix(o jetstream.JetStreamOptions) string {
+	prefix := o.APIPrefix
+	if o.Domain != "" {
+		prefix = "$JS." + o.Domain + ".API"
+	}
+	if prefix == "" {
+		prefix = jetstream.DefaultAPIPrefix
+	}
+	return strings.TrimSuffix(prefix, ".") + "."
+}
+
+// holdWithin is for how long a queue that is at its high watermark and emptying fast
+// keeps the pull waiting rather than shed. To hand back a message costs more than
+// this, and nobody else waits longer for it.
+const holdWithin = 5 * time.Millisecond
+
+func (c *Consumer) newQueues() (*tenants.Queues[*delivery], error) {
+	return tenants.NewQueues[*delivery](tenants.Config{
+		Messages:  c.cfg.Buffer.Messages,
+		Bytes:     2 * c.cfg.Buffer.Bytes, // the lanes' budgets bound it; one message of each lane may exceed its own
+		Default:   c.cfg.Tenants.queuePolicy(c.cfg.Buffer.Bytes),
+		PolicyFor: c.policyFor,
+		OnRelief:  c.wakeLanes,
+	})
+}
+
+// queuePolicy is p as the queues understand it.
+func (p TenantPolicy) queuePolicy(bytes int64) tenants.Policy {
+	q := tenants.Policy{
+		Queue: p.Queue, Bytes: bytes, High: p.High, Low: p.Low,
+		Weight: p.Weight, MaxInFlight: p.MaxInFlight,
+	}
+	if p.OnOverflow == Hold {
+		q.Hold = true
+	} else {
+		q.HoldWithin = holdWithin
+	}
+	return q
+}
+
+// policyFor is the policy of one tenant. What the user's PolicyFor gets wrong is
+// logged, and the default stands.
+func (c *Consumer) policyFor(tenant string, p *tenants.Policy) {
+	if tenant == suspectTenant {
+		*p = tenants.Policy{Queue: c.cfg.Buffer.Messages, Bytes: p.Bytes, High: 1, Low: 1, Weight: maxWeight, Hold: true}
+		return
+	}
+	if c.cfg.PolicyFor == nil {
+		return
+	}
+	own := c.cfg.Tenants
+	c.cfg.PolicyFor(tenant, &own)
+	own = own.withDefaults()
+	err := own.Validate("PolicyFor(" + envelope.HeaderValue(tenant, maxTenantBytes) + ")")
+	if err == nil && own.OnOverflow == Hold && c.cfg.Tenants.OnOverflow != Hold {
+		err = errors.New("consumer: OnOverflow hold can only be chosen for all tenants")
+	}
+	if err != nil {
+		c.log.Error("the policy of a tenant is not valid; it gets the default", "tenant", tenant, "error", err)
+		return
+	}
+	*p = own.queuePolicy(p.Bytes)
+}
+
+// newLanes divides the buffer among the lanes: an eighth of it is for retries and
+// one message for a suspect, whatever the main lane does.
+func (c *Consumer) newLanes() []*lane {
+	messages, bytes := int64(c.cfg.Buffer.Messages), c.cfg.Buffer.Bytes
+	retry := max(messages/8, 1)
+	overflow, durable := c.cfg.Overflow.Stream, c.cfg.Durable
+	main := newLane(c, LaneMain, c.cfg.Stream, durable, messages-retry-1, bytes/16*13)
+	main.limits.transit = c.transit(int(main.budget.maxMessages))
+	return []*lane{
+		main,
+		newLane(c, LaneRetry, overflow, envelope.RetryConsumer(durable), retry, bytes/16*2),
+		newLane(c, LaneSuspect, overflow, envelope.SuspectConsumer(durable), 1, bytes/16),
+	}
+}
+
+// transit is how much the main lane asks for at once: what a queue at its high
+// watermark still takes, since all of it may be one tenant's.
+func (c *Consumer) transit(most int) int {
+	p := c.cfg.Tenants
+	slack := p.Queue - int(float64(p.Queue)*p.High)
+	return min(max(slack, 2*minBatch), 2*maxBatch, most)
+}
+
+func (c *Consumer) suspectLane() *lane { return c.lanes[len(c.lanes)-1] }
+
+func (c *Consumer) wakeLanes() {
+	for _, l := range c.lanes {
+		l.wake()
+	}
+}
+
+// Observe adds an Observer. It must be called before Run.
+func (c *Consumer) Observe(o Observer) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != StateNew {
+		return errors.New("consumer: Observe must be called before Run")
+	}
+	c.observers = append(c.observers, o)
+	return nil
+}
+
+func (c *Consumer) setState(s State) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state = s
+}
+
+func (c *Consumer) getState() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state
+}
+
+// stuckLane is for how long a lane may show no sign of life before the Consumer is
+// not ready.
+const stuckLane = 15 * time.Second
+
+// Ready returns nil while messages flow or could, else why not.
+func (c *Consumer) Ready() error {
+	if state := c.getState(); state != StateRunning {
+		return fmt.Errorf("consumer: %s", state)
+	}
+	if status := c.nc.Status(); status != nats.CONNECTED {
+		return fmt.Errorf("consumer: NATS is %s", strings.ToLower(status.String()))
+	}
+	if err := c.keeper.err(); err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, l := range c.lanes {
+		if since, lastError := l.stuck(); !since.IsZero() && now.Sub(since) > stuckLane {
+			return fmt.Errorf("consumer: lane %s has not been answered for %v: %s", l.kind, now.Sub(since).Round(time.Second), lastError)
+		}
+	}
+	return nil
+}
+
+// stuck returns since when the lane shows no sign of life, and what was last said.
+func (l *lane) stuck() (since time.Time, lastError string) {
+	l.state.mu.Lock()
+	defer l.state.mu.Unlock()
+	return l.state.stuckSince, l.state.lastError
+}

@@ -1,0 +1,113 @@
+package consumer
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/internal/envelope"
+)
+
+// How much of an error and of a stack a dead letter tells; less if it does not fit
+// beside the payload.
+const (
+	maxErrorHeader = 4 << 10
+	maxStackHeader = 16 << 10
+)
+
+// bury moves d to the dead letters, with what is known of why. If that stream is
+// full or away, the original stays and comes again.
+func (c *Consumer) bury(d *delivery, reason Reason, err error) {
+	letter, ok := c.deadLetter(d, reason, err)
+	if !ok {
+		c.logs.move.warn("a message is too large to be dead-lettered; it stays in its stream", "reason", reason,
+			"stream", d.source.stream, "sequence", d.source.sequence, "bytes", d.size, "error", err)
+		c.handBack(d, c.cfg.Retry.Max, OutcomeHandBack)
+		return
+	}
+	letter.done = func(refusal error) {
+		if refusal != nil {
+			c.refusedLetter(d, letter.subject, refusal)
+			return
+		}
+		c.deadLetters.add(reason)
+		c.observers.deadLettered(DeadLettered{
+			Tenant: d.msg.Tenant, Reason: reason, Subject: d.msg.Subject, Stream: d.msg.Stream, Sequence: d.msg.Sequence, Err: err.Error(),
+		})
+		c.ack(d, OutcomeDeadLetter)
+	}
+	c.mover.submit(letter)
+}
+
+// refusedLetter keeps a message whose dead letter was refused. In the suspect lane it
+// would keep all other suspects waiting, so there it becomes a retry that is due when
+// there may be room.
+func (c *Consumer) refusedLetter(d *delivery, subject string, refusal error) {
+	if d.lane.kind == LaneSuspect && !errors.Is(refusal, errMoverClosed) && c.movable(d) {
+		c.postpone(d, time.Now().Add(c.cfg.Retry.Max))
+		return
+	}
+	c.refused(d, subject, refusal)
+}
+
+// deadLetter writes the dead letter of d. What does not fit is cut: the stack, then
+// the error, then the payload, if the origin still has it; ok is false if nothing of
+// that helps.
+func (c *Consumer) deadLetter(d *delivery, reason Reason, err error) (letter *move, ok bool) {
+	header := c.copyHeader(d)
+	header.Set(envelope.HeaderReason, string(reason))
+	header.Set(envelope.HeaderAttempts, strconv.Itoa(d.msg.Attempt))
+	if d.msg.Tenant != "" {
+		header.Set(envelope.HeaderTenant, envelope.HeaderValue(d.msg.Tenant, maxTenantBytes))
+	}
+	room := int(c.nc.MaxPayload()) - headerSize(header) - len(envelope.HeaderStack) - len(envelope.HeaderError) - 2*headerOverhead
+	data := d.msg.Data
+	if room < len(data) {
+		if !c.keepsOrigin(d) {
+			return nil, false
+		}
+		data = nil
+		header.Set(envelope.HeaderPayload, envelope.PayloadAtOrigin)
+		room -= len(envelope.HeaderPayload) + len(envelope.PayloadAtOrigin) + headerOverhead
+	}
+	room -= len(data)
+	if text := envelope.HeaderValue(err.Error(), min(maxErrorHeader, room)); text != "" {
+		header.Set(envelope.HeaderError, text)
+		room -= len(text)
+	}
+	if p, isPanic := errors.AsType[*PanicError](err); isPanic {
+		if stack := envelope.HeaderValue(string(p.Stack), min(maxStackHeader, room)); stack != "" {
+			header.Set(envelope.HeaderStack, stack)
+		}
+	}
+	return &move{
+		d:       d,
+		subject: envelope.DeadLetterSubject(c.cfg.DeadLetter.Stream, c.cfg.Durable, d.msg.Tenant),
+		header:  header,
+		data:    data,
+		size:    d.size,
+	}, true
+}
+
+// keepsOrigin reports whether the origin's stream keeps a message that was
+// acknowledged.
+func (c *Consumer) keepsOrigin(d *delivery) bool {
+	return d.lane.kind == LaneMain && c.source.Load().Config.Retention == jetstream.LimitsPolicy
+}
+
+// headerOverhead is what a header costs on the wire beside its key and value.
+const headerOverhead = len(": \r\n")
+
+// headerSize is the size of h on the wire.
+func headerSize(h nats.Header) int {
+	n := len("NATS/1.0\r\n\r\n")
+	for key, values := range h {
+		for _, v := range values {
+			n += len(key) + len(v) + headerOverhead
+		}
+	}
+	return n
+}

@@ -1,0 +1,119 @@
+package consumer
+
+import (
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/spillwaymq/spillway/internal/envelope"
+)
+
+// delivery is one message that this process holds, from the moment it arrived on a
+// lane to its settlement.
+type delivery struct {
+	lane  *lane
+	msg   Message // what the handler sees
+	route *Route  // nil until admitted
+	size  int     // bytes, as the server counts them
+
+	// The message that was delivered: for a copy, the copy. The origin is in msg.
+	source  source
+	arrived time.Time
+
+	run             runContext
+	started         atomic.Int64     // unix nanoseconds; 0: not running
+	overloads       int              // overload answers so far, for the growing backoff
+	downstreamState *downstreamState // of route; nil until admitted
+
+	settled atomic.Bool
+	lease   lease // guarded by leases.mu
+}
+
+// source names one message of one stream.
+type source struct {
+	stream    string
+	sequence  uint64
+	published time.Time
+}
+
+func (d *delivery) origin() envelope.Origin {
+	return envelope.Origin{Subject: d.msg.Subject, Stream: d.msg.Stream, Sequence: d.msg.Sequence, Time: d.msg.Published}
+}
+
+func (d *delivery) downstream() string {
+	if d.route == nil {
+		return ""
+	}
+	return d.route.Downstream
+}
+
+// ackMeta is what the ack subject of a message tells.
+type ackMeta struct {
+	deliveries int
+	sequence   uint64 // in the stream
+	published  time.Time
+	pending    uint64 // not delivered yet, after this one
+}
+
+// The numbers of tokens of an ack subject, of which there are two forms:
+//
+//	$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>
+//	$JS.ACK.<domain>.<account>.<stream>.<consumer>.<deliveries>. … .<pending>[.<random>]
+const (
+	ackTokensV1 = 9
+	ackTokensV2 = 11
+	ackPrefix   = "$JS.ACK."
+)
+
+// parseAck reads an ack subject of either form. It does what
+// [nats.Msg.Metadata] does, without its allocations: it runs once a message.
+func parseAck(reply string) (m ackMeta, ok bool) {
+	tokens := strings.Count(reply, ".") + 1
+	skip := 4 // $JS, ACK, stream, consumer
+	if tokens >= ackTokensV2 {
+		skip = 6
+	} else if tokens != ackTokensV1 {
+		return m, false
+	}
+	if !strings.HasPrefix(reply, ackPrefix) {
+		return m, false
+	}
+	rest := reply
+	for range skip {
+		_, rest, _ = strings.Cut(rest, ".")
+	}
+	var fields [5]uint64
+	for i := range fields {
+		var token string
+		token, rest, _ = strings.Cut(rest, ".")
+		if fields[i], ok = parseUint(token); !ok {
+			return m, false
+		}
+	}
+	return ackMeta{
+		deliveries: int(fields[0]),
+		sequence:   fields[1],
+		published:  time.Unix(0, int64(fields[3])),
+		pending:    fields[4],
+	}, true
+}
+
+// parseUint is strconv.ParseUint for short decimal tokens.
+func parseUint(s string) (n uint64, ok bool) {
+	if s == "" || len(s) > 19 {
+		return 0, false
+	}
+	for i := range len(s) {
+		digit := s[i] - '0'
+		if digit > 9 {
+			return 0, false
+		}
+		n = n*10 + uint64(digit)
+	}
+	return n, true
+}
+
+// isDelivery tells a message from a status: only messages can be acknowledged.
+func isDelivery(m *nats.Msg) bool { return strings.HasPrefix(m.Reply, ackPrefix) }

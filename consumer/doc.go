@@ -1,0 +1,72 @@
+// Package consumer runs the work of many tenants from a NATS JetStream stream: it
+// pulls messages into bounded queues, one for each tenant and downstream, from which
+// a shared pool of workers takes them in fair turns by worker-time.
+//
+//	c, err := consumer.New(js, consumer.Config{
+//		Stream:  "JOBS",
+//		Durable: "worker",
+//		Tenant:  consumer.SubjectToken(2), // jobs.<tenant>.<kind>
+//	}, consumer.HandlerFunc(func(ctx context.Context, m *consumer.Message) error {
+//		return resize(ctx, m.Data)
+//	}))
+//	if err != nil { ... }
+//	err = c.Run(ctx) // returns when ctx is done and the drain has ended
+//
+// # The way of a message
+//
+//	pull → admit → enqueue → schedule → work → handle → settle
+//
+// A lane pulls as much as its share of the buffer has room for. A message is admitted
+// if it has a tenant and a route, queued unless its queue is at the high watermark,
+// scheduled when its tenant is due and its downstream open, run by a worker under a
+// lease that is kept alive from arrival to settlement, and settled exactly once.
+//
+// Three lanes feed the queues: main is the durable on the stream; retry and suspect
+// are consumers of copies in the overflow stream. A copy is made by the move: publish
+// it, wait for its confirmation, then acknowledge the original.
+//
+//	              ┌──────────── retry lane (due copies) ◄────────────┐
+//	              ▼                                                  │ failed
+//	main lane ─► queues ─► workers ─► ack                            │
+//	   │          ▲            └──────────────────────────────────► move ─► dead letters
+//	   │          └── suspect lane (one at a time in all processes) ◄┤
+//	   └──────────────── delivered more than three times ────────────┘
+//
+// # What ends a handler, and what it means
+//
+//	nil                            acked
+//	an error, a panic              retried with backoff; an attempt is spent
+//	an error after its Timeout     retried with backoff; an attempt is spent
+//	RetryAfter(err, d)             retried after d; an attempt is spent
+//	Overloaded(err, d)             stays at the head of its queue for d; no attempt is spent
+//	DeadLetter(err)                dead-lettered
+//	an error after the lease was   handed back; no attempt is spent
+//	lost or the drain ran out
+//
+// After Retry.MaxAttempts failed runs a message is dead-lettered. A downstream whose
+// runs end in nothing but Overloaded rests, with growing backoff.
+//
+// # Guarantees
+//
+// At least once: a message is acknowledged only after its handler returned nil or its
+// copy was confirmed. Bounded: this process holds and has asked for at most
+// Buffer.Messages and Buffer.Bytes, and one message more of any size in each lane.
+// Not guaranteed: exactly once, and order across retries and processes. Within a
+// process a tenant's messages for one downstream start in stream order, retries and
+// what was shed apart; MaxInFlight 1 runs them one at a time.
+//
+// # States of a Consumer
+//
+//	new ─ Run ─► starting ─► running ─ ctx done ─► draining ─► stopped
+//
+// The drain stops the pulls, finishes what is held for at most DrainTimeout, waits for
+// the copies to be confirmed, hands the rest back and flushes. A second Run is an
+// error: make another Consumer.
+//
+// # Files
+//
+// config, validate: the bounds. lane, pull, status, budget: asking the server.
+// admit, enqueue: taking in. work, context, handle, rest: running. settle, lease,
+// move, retry, deadletter: ending. topology, keeper: streams and consumers. run,
+// drain: life and end. snapshot, state, observer, counters: what it tells.
+package consumer

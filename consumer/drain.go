@@ -1,0 +1,86 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The bounds of the steps of a drain, beside DrainTimeout for the handlers.
+const (
+	drainGrace = 5 * time.Second // for handlers to return once their context has ended
+	drainMoves = 5 * time.Second // for copies to be confirmed
+	drainFlush = 5 * time.Second // for the server to have seen every settlement
+)
+
+// drain is the orderly stop: no more pulls, finish what is held, settle the moves,
+// hand back the rest, flush. Each step has a bound of its own, so that a step that
+// runs out takes nothing from the next.
+func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopWork, stopHelp context.CancelFunc) error {
+	c.setState(StateDraining)
+	c.log.Info("draining", "held", c.held.Load(), "timeout", c.cfg.DrainTimeout)
+	stopLanes()
+	cr.lanes.Wait()
+
+	finished := c.awaitHeld(ctx)
+	c.handBackQueued()
+	stopWork()
+	var errs []error
+	if !finished {
+		errs = append(errs, ErrDrainTimeout)
+		c.leases.each(func(d *delivery) {
+			if d.started.Load() != 0 {
+				d.run.end(ErrDrainTimeout)
+			}
+		})
+	}
+	grace, cancel := context.WithTimeout(ctx, drainGrace)
+	defer cancel()
+	if !waitFor(grace, &cr.workers) {
+		errs = append(errs, fmt.Errorf("consumer: %d handlers ignore the end of their context", c.inFlight.Load()))
+	}
+
+	moves, cancel := context.WithTimeout(ctx, drainMoves)
+	defer cancel()
+	c.mover.drain(moves)
+	stopHelp()
+	cr.helpers.Wait()
+	for _, d := range c.mover.undecided() {
+		c.abandon(d, OutcomeHandBack)
+	}
+	flush, cancel := context.WithTimeout(ctx, drainFlush)
+	defer cancel()
+	if err := c.nc.FlushWithContext(flush); err != nil {
+		errs = append(errs, fmt.Errorf("consumer: the last settlements may not have reached the server: %w", err))
+	}
+	c.log.Info("drained", "not_settled", c.held.Load())
+	return errors.Join(errs...)
+}
+
+// awaitHeld waits until nothing is held any more, and reports false if that took
+// longer than DrainTimeout.
+func (c *Consumer) awaitHeld(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.DrainTimeout)
+	defer cancel()
+	for c.held.Load() > 0 {
+		select {
+		case <-c.held.zero:
+		case <-ctx.Done():
+			return c.held.Load() == 0
+		}
+	}
+	return true
+}
+
+// handBackQueued hands back what still waits for a worker.
+func (c *Consumer) handBackQueued() {
+	c.closing.Store(true)
+	for _, d := range c.queues.Close() {
+		if d.lane.kind == LaneSuspect && c.movable(d) {
+			c.suspect(d) // its delivery counts as a strike
+			continue
+		}
+		c.handBack(d, handBackDelay, OutcomeHandBack)
+	}
+}

@@ -1,0 +1,152 @@
+package consumer
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/spillwaymq/spillway/tenants"
+)
+
+// suspectTenant is the queue that suspects run from: at once, whatever their tenant
+// has waiting, because a suspect that waits is blamed for what others do meanwhile.
+// No tenant can be called so: names hold no control characters.
+const suspectTenant = "\x00suspect"
+
+// enqueue puts d into its tenant's queue, or sheds it.
+func (c *Consumer) enqueue(d *delivery, now time.Time) {
+	tenant, class := d.msg.Tenant, d.route.Downstream
+	if d.lane.kind == LaneSuspect {
+		tenant = suspectTenant
+	}
+	err := c.queues.PushAt(now, tenant, class, d, d.size)
+	switch {
+	case err == nil:
+	case errors.Is(err, tenants.ErrClosed):
+		c.handBack(d, handBackDelay, OutcomeHandBack)
+	default:
+		c.observers.shed(d.msg.Tenant, Delay)
+		c.delay(d, now)
+	}
+}
+
+// The bounds of handing back to shed.
+const (
+	minDelay        = 20 * time.Millisecond
+	maxDelay        = 30 * time.Second
+	maxDelayed      = maxAckPending / 2 // messages that hold a place while they are away
+	maxDelayedTimes = 3                 // deliveries after which a message is moved instead
+)
+
+// delay sheds d: it is handed back until its queue should have room for it. A
+// message that comes back for the third time, and any when too many are away, is
+// moved to the retry lane, where it waits as long without holding a place of the
+// main lane.
+func (c *Consumer) delay(d *delivery, now time.Time) {
+	wait := c.pacer.next(d, c.queues, now)
+	if d.msg.Deliveries < maxDelayedTimes && c.pacer.away(now) < maxDelayed {
+		c.pacer.leave(now, wait)
+		c.handBack(d, wait, OutcomeDelay)
+		return
+	}
+	if c.movable(d) {
+		c.postpone(d, now.Add(wait))
+		return
+	}
+	c.handBack(d, wait, OutcomeDelay)
+}
+
+// pacer spreads what is handed back over the time in which the queue it is for will
+// have room: one message for each that leaves the queue.
+type pacer struct {
+	mu     sync.Mutex
+	queues map[string]time.Time // when the last one handed back is due, by tenant
+	buckets
+}
+
+// next returns for how long to hand back d.
+func (p *pacer) next(d *delivery, queues *tenants.Queues[*delivery], now time.Time) time.Duration {
+	stat, _ := queues.Tenant(d.msg.Tenant)
+	interval := stat.Interval
+	if interval <= 0 {
+		interval = stat.Cost
+	}
+	interval = min(max(interval, time.Microsecond), maxDelay)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	due := p.queues[d.msg.Tenant]
+	if first := now.Add(max(time.Duration(stat.Queued/2)*interval, minDelay)); due.Before(first) {
+		p.forget(now)
+		due = first
+	}
+	due = due.Add(interval)
+	if due.Sub(now) > maxDelay {
+		due = now.Add(maxDelay)
+	}
+	if p.queues == nil {
+		p.queues = make(map[string]time.Time)
+	}
+	p.queues[d.msg.Tenant] = due
+	return due.Sub(now)
+}
+
+// forget drops queues that nobody was handed back to lately, when there are many.
+// It requires that mu is held.
+func (p *pacer) forget(now time.Time) {
+	if len(p.queues) < 1024 {
+		return
+	}
+	for tenant, due := range p.queues {
+		if due.Before(now) {
+			delete(p.queues, tenant)
+		}
+	}
+}
+
+// leave counts a message that is away for wait.
+func (p *pacer) leave(now time.Time, wait time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.add(now, wait)
+}
+
+// away returns how many are away.
+func (p *pacer) away(now time.Time) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sum(now)
+}
+
+// bucketWidth is the resolution of buckets.
+const bucketWidth = 100 * time.Millisecond
+
+// buckets count what is due in the time to come, by tenths of a second.
+type buckets struct {
+	counts [int(maxDelay/bucketWidth) + 2]int
+	total  int
+	at     int64 // number of the bucket that is due now
+}
+
+func (b *buckets) add(now time.Time, wait time.Duration) {
+	b.roll(now)
+	i := (b.at + int64(wait/bucketWidth) + 1) % int64(len(b.counts))
+	b.counts[i]++
+	b.total++
+}
+
+func (b *buckets) sum(now time.Time) int {
+	b.roll(now)
+	return b.total
+}
+
+// roll forgets what was due by now.
+func (b *buckets) roll(now time.Time) {
+	at := now.UnixNano() / int64(bucketWidth)
+	for steps := 0; b.at < at && steps < len(b.counts); steps++ {
+		b.at++
+		i := b.at % int64(len(b.counts))
+		b.total -= b.counts[i]
+		b.counts[i] = 0
+	}
+	b.at = max(b.at, at)
+}

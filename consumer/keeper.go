@@ -1,0 +1,228 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// How often the keeper looks.
+const (
+	surveyEvery = 30 * time.Second
+	repairMin   = 200 * time.Millisecond
+	repairMax   = 5 * time.Second
+)
+
+// keeper mends lanes whose consumer or stream is gone, and looks at all of them now
+// and then: how much is unacknowledged in all processes, up to where everything is
+// done, and whether somebody changed a consumer by hand. One survey of a few
+// requests each half minute is what a dashboard asks for in a second.
+type keeper struct {
+	c       *Consumer
+	repairs chan *lane
+
+	mu       sync.Mutex
+	ackFloor uint64               // all of the stream up to this is done, as last seen
+	known    bool                 // ackFloor was seen
+	created  map[string]time.Time // when each stream was created
+	trouble  map[Lane]error
+}
+
+func newKeeper(c *Consumer) *keeper {
+	return &keeper{
+		c:       c,
+		repairs: make(chan *lane, 8),
+		created: make(map[string]time.Time),
+		trouble: make(map[Lane]error),
+	}
+}
+
+// repair asks for a lane to be mended. Each lane asks once until it is.
+func (k *keeper) repair(l *lane, reason string) {
+	k.c.log.Warn("a lane lost its consumer; looking", "lane", l.kind, "stream", l.stream, "consumer", l.consumer, "reason", reason)
+	k.repairs <- l // there are more places than lanes
+}
+
+// patient is a lane that is being mended.
+type patient struct {
+	next    time.Time // when to look again
+	backoff time.Duration
+}
+
+// run works until ctx is done. It returns the error of a lane that cannot ever work.
+func (k *keeper) run(ctx context.Context) error {
+	patients := make(map[*lane]*patient)
+	survey := time.NewTimer(k.interval())
+	defer survey.Stop()
+	visit := time.NewTimer(surveyEvery)
+	defer visit.Stop()
+	for {
+		select {
+		case l := <-k.repairs:
+			patients[l] = &patient{next: time.Now().Add(rand.N(repairMin)), backoff: repairMin}
+		case now := <-visit.C:
+			if err := k.visit(ctx, patients, now); err != nil {
+				return err
+			}
+		case <-survey.C:
+			k.survey(ctx, patients)
+			survey.Reset(k.interval())
+		case <-ctx.Done():
+			return nil
+		}
+		visit.Reset(nextVisit(patients, time.Now()))
+	}
+}
+
+func nextVisit(patients map[*lane]*patient, now time.Time) time.Duration {
+	wait := surveyEvery
+	for _, p := range patients {
+		wait = min(wait, p.next.Sub(now))
+	}
+	return max(wait, time.Millisecond)
+}
+
+// visit looks at the lanes whose time has come, and lets go on those that can.
+func (k *keeper) visit(ctx context.Context, patients map[*lane]*patient, now time.Time) error {
+	for l, p := range patients {
+		if now.Before(p.next) {
+			continue
+		}
+		err := k.look(ctx, l)
+		if ctx.Err() != nil {
+			return nil
+		}
+		k.note(l.kind, err)
+		switch {
+		case err == nil:
+			k.c.log.Info("the lane goes on", "lane", l.kind, "stream", l.stream, "consumer", l.consumer)
+			delete(patients, l)
+			l.repaired <- struct{}{}
+			continue
+		case errors.Is(err, errIncompatible):
+			return err
+		}
+		k.c.logs.repair.warn("a lane cannot go on", "lane", l.kind, "error", err)
+		p.backoff = min(2*p.backoff, repairMax)
+		p.next = time.Now().Add(p.backoff/2 + rand.N(p.backoff))
+	}
+	return nil
+}
+
+// interval spreads the surveys of many processes.
+func (k *keeper) interval() time.Duration {
+	return surveyEvery - surveyEvery/4 + rand.N(surveyEvery/2)
+}
+
+// look makes sure that what a lane needs is there, once.
+func (k *keeper) look(ctx context.Context, l *lane) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*apiTimeout)
+	defer cancel()
+	t := topology{k.c}
+	if err := t.streams(ctx); err != nil {
+		return err
+	}
+	info, err := t.consumer(ctx, l)
+	if err != nil {
+		return err
+	}
+	k.seen(l, info)
+	return nil
+}
+
+// survey looks at every lane that is well. What it cannot learn now it learns next
+// time.
+func (k *keeper) survey(ctx context.Context, patients map[*lane]*patient) {
+	if !k.c.nc.IsConnected() {
+		return
+	}
+	for _, l := range k.c.lanes {
+		if patients[l] != nil {
+			continue
+		}
+		err := k.look(ctx, l)
+		if ctx.Err() != nil {
+			return
+		}
+		k.note(l.kind, err)
+		if err != nil {
+			k.c.logs.repair.warn("a lane could not be looked at", "lane", l.kind, "error", err)
+		}
+	}
+}
+
+// seen takes in what a consumer's info tells.
+func (k *keeper) seen(l *lane, info *jetstream.ConsumerInfo) {
+	l.state.pending.Store(info.NumPending)
+	l.state.ackPending.Store(uint64(info.NumAckPending))
+	if l.kind != LaneMain {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ackFloor, k.known = info.AckFloor.Stream, true
+}
+
+// incarnation notes when a stream was created. When it is another stream than before
+// that has the name now, what is held is of messages that do not exist any more.
+func (k *keeper) incarnation(stream string, created time.Time) {
+	k.mu.Lock()
+	before, seen := k.created[stream]
+	k.created[stream] = created
+	again := seen && !before.Equal(created)
+	if again && stream == k.c.cfg.Stream {
+		k.ackFloor, k.known = 0, true // whatever Deliver says: all of it is new
+	}
+	k.mu.Unlock()
+	if !again {
+		return
+	}
+	k.c.log.Warn("the stream was deleted and made again; what is held of the old one is finished, but cannot be acknowledged", "stream", stream)
+	for _, l := range k.c.lanes {
+		if l.stream == stream {
+			k.c.leases.void(l)
+		}
+	}
+}
+
+// floor returns up to where all is done, if it is known: a consumer that was deleted
+// begins after it.
+func (k *keeper) floor() (sequence uint64, known bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ackFloor, k.known
+}
+
+// note remembers what is wrong with a lane, or that nothing is.
+func (k *keeper) note(kind Lane, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err == nil {
+		delete(k.trouble, kind)
+		return
+	}
+	k.trouble[kind] = err
+}
+
+// err returns what is wrong with the lanes, in their order.
+func (k *keeper) err() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return errors.Join(k.trouble[LaneMain], k.trouble[LaneRetry], k.trouble[LaneSuspect])
+}
+
+// sleep waits for d and reports false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

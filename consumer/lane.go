@@ -1,0 +1,351 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// The bounds of a pull request.
+const (
+	slotsPerLane   = 2       // requests in flight: while one fills, the other is parked
+	maxBatch       = 256     // messages of one request
+	maxPullBytes   = 8 << 20 // bytes of one request; the server cuts clients at 64 MiB
+	minBatch       = 8       // below this it is cheaper to wait for more credit
+	maxExpires     = 10 * time.Second
+	statusHeadroom = 256 // places of the inbox channel that are not for messages
+	resumeMin      = 50 * time.Millisecond
+	resumeMax      = 5 * time.Second
+)
+
+// lane is one JetStream consumer and its pull loop. Its goroutine, [lane.run], owns
+// all fields but those said to be shared.
+type lane struct {
+	c        *Consumer
+	nc       *nats.Conn
+	kind     Lane
+	stream   string
+	consumer string
+	subject  string // where pull requests go
+
+	in      chan *nats.Msg // messages, statuses and markers of all subscriptions
+	wakes   chan struct{}
+	control *nats.Subscription // markers
+	marks   string             // the subject of markers, less their number
+	marked  uint64
+
+	slots   [slotsPerLane]slot
+	dropped []droppedSlot
+	limits  pullLimits
+	needs   int64 // max_bytes that the next request must have at least; 0: any
+
+	failures int       // requests in a row that were lost
+	resume   time.Time // no request before this
+
+	budget    budget      // shared
+	suspended atomic.Bool // shared: the consumer is gone, and what has its name next may be another
+	state     laneState   // shared
+	repaired  chan struct{}
+	broken    bool // waits for repaired
+}
+
+// pullLimits are what a request may ask for; the consumer's own limits lower them.
+type pullLimits struct {
+	batch   int
+	bytes   int64
+	expires time.Duration
+	transit int // all requests together
+}
+
+// slot is one subscription with at most one pull request in flight on it, so that
+// each message and each status is known to belong to that request.
+type slot struct {
+	sub      *nats.Subscription
+	inbox    string // ends in a dot; a request's inbox is inbox and its number
+	number   uint64
+	batch    int   // asked for
+	messages int   // asked for and not received; 0: no request in flight
+	bytes    int64 // reserved and not received
+	sentAt   time.Time
+	alive    time.Time // last sign of the request
+	expires  time.Duration
+}
+
+// droppedSlot is a slot whose subscription was ended, to cancel its request. What
+// was on its way still arrives, until the marker that was sent after the end.
+type droppedSlot struct {
+	slot
+	marker uint64
+	since  time.Time
+}
+
+// laneState is what a lane tells of itself.
+type laneState struct {
+	pulled, redelivered counter
+	resets              counter
+	pending             atomic.Uint64
+	ackPending          atomic.Uint64
+	requested           atomic.Int64
+	credit              atomic.Int64
+	batch               atomic.Int64
+	lastMessage         atomic.Int64 // unix nanoseconds
+	mu                  sync.Mutex
+	paused              string
+	lastError           string
+	stuckSince          time.Time // no sign of life since then
+}
+
+func newLane(c *Consumer, kind Lane, stream, consumer string, messages, bytes int64) *lane {
+	l := &lane{
+		c: c, nc: c.nc, kind: kind, stream: stream, consumer: consumer,
+		subject:  c.apiPrefix + "CONSUMER.MSG.NEXT." + stream + "." + consumer,
+		in:       make(chan *nats.Msg, int(messages)+statusHeadroom),
+		wakes:    make(chan struct{}, 1),
+		repaired: make(chan struct{}, 1),
+		limits: pullLimits{
+			batch:   min(maxBatch, int(messages)),
+			bytes:   maxPullBytes,
+			expires: min(maxExpires, c.cfg.AckWait/3),
+			transit: int(messages),
+		},
+	}
+	l.budget.maxMessages, l.budget.maxBytes, l.budget.wake = messages, bytes, l.wake
+	return l
+}
+
+// wake makes the lane look whether it may pull. It never blocks.
+func (l *lane) wake() {
+	select {
+	case l.wakes <- struct{}{}:
+	default:
+	}
+}
+
+// open subscribes.
+func (l *lane) open() error {
+	l.marks = l.nc.NewInbox() + "."
+	var err error
+	if l.control, err = l.nc.ChanSubscribe(l.marks+"*", l.in); err != nil {
+		return fmt.Errorf("consumer: lane %s: subscribe: %w", l.kind, err)
+	}
+	for i := range l.slots {
+		if err := l.slots[i].open(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *slot) open(l *lane) error {
+	*s = slot{inbox: l.nc.NewInbox() + "."}
+	sub, err := l.nc.ChanSubscribe(s.inbox+"*", l.in)
+	if err != nil {
+		return fmt.Errorf("consumer: lane %s: subscribe: %w", l.kind, err)
+	}
+	s.sub = sub
+	return nil
+}
+
+// run pulls until ctx is done, then cancels what is in flight, takes what still
+// arrives, and returns.
+func (l *lane) run(ctx context.Context) {
+	tick := time.NewTicker(l.limits.expires / 8)
+	defer tick.Stop()
+	reconnected := l.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
+	defer l.nc.RemoveStatusListener(reconnected)
+	for {
+		l.pull(time.Now())
+		select {
+		case m := <-l.in:
+			l.take(m)
+		case <-l.wakes:
+		case <-l.repaired:
+			l.mend()
+		case now := <-tick.C:
+			l.expire(now)
+		case <-reconnected:
+			l.reconnect()
+		case <-ctx.Done():
+			l.stop()
+			return
+		}
+	}
+}
+
+// take receives m and whatever has arrived with it.
+func (l *lane) take(m *nats.Msg) {
+	now := time.Now()
+	l.receive(m, now)
+	for range len(l.in) {
+		l.receive(<-l.in, now)
+	}
+}
+
+// receive is one message, status or marker.
+func (l *lane) receive(m *nats.Msg, now time.Time) {
+	if m.Sub == l.control {
+		l.forget(m.Subject)
+		return
+	}
+	s := l.slotOf(m.Sub)
+	if s == nil {
+		if isDelivery(m) { // of a subscription forgotten too early: it still counts
+			l.budget.reserve(1, int64(m.Size()))
+			l.deliver(m, now, now.Add(-l.limits.expires))
+		}
+		return
+	}
+	s.alive = now
+	if !isDelivery(m) {
+		l.status(s, m, now)
+		return
+	}
+	l.failures = 0
+	l.needs = 0
+	start := s.sentAt
+	l.arrive(s, int64(m.Size()))
+	l.deliver(m, now, start)
+}
+
+func (l *lane) slotOf(sub *nats.Subscription) *slot {
+	for i := range l.slots {
+		if l.slots[i].sub == sub {
+			return &l.slots[i]
+		}
+	}
+	for i := range l.dropped {
+		if l.dropped[i].sub == sub {
+			return &l.dropped[i].slot
+		}
+	}
+	return nil
+}
+
+// arrive counts a message of size bytes against the request of s: what was reserved
+// for it is held now.
+func (l *lane) arrive(s *slot, size int64) {
+	if s.messages == 0 { // more than was asked for: it is held all the same
+		l.budget.reserve(1, size)
+		return
+	}
+	s.messages--
+	l.state.requested.Add(-1)
+	if s.bytes < size { // a request without max_bytes
+		l.budget.reserve(0, size-s.bytes)
+		s.bytes = size
+	}
+	s.bytes -= size
+	if s.messages == 0 {
+		l.over(s)
+	}
+}
+
+// over ends the request of s and gives back what it reserved and did not get.
+func (l *lane) over(s *slot) {
+	l.budget.release(int64(s.messages), s.bytes)
+	l.state.requested.Add(-int64(s.messages))
+	s.messages, s.bytes = 0, 0
+}
+
+// deliver hands a message on. start is the earliest moment at which the server can
+// have begun to count its AckWait.
+func (l *lane) deliver(m *nats.Msg, now, start time.Time) {
+	l.state.lastMessage.Store(now.UnixNano())
+	l.c.admit(l, m, now, start)
+}
+
+// drop cancels the request of s, which can only be done by ending the interest in
+// its inbox, and opens another in its place. What is on its way on the old
+// subscription still arrives, and stays counted, until the marker: a message to
+// ourselves that the server sees after the end of the interest.
+func (l *lane) drop(s *slot, now time.Time) {
+	old := *s
+	if err := s.open(l); err != nil {
+		l.fail(err.Error(), now) // the connection is closed
+		return
+	}
+	if old.messages == 0 {
+		_ = old.sub.Unsubscribe()
+		return
+	}
+	_ = old.sub.Drain()
+	l.marked++
+	l.dropped = append(l.dropped, droppedSlot{slot: old, marker: l.marked, since: now})
+	l.mark(l.marked)
+}
+
+func (l *lane) mark(n uint64) {
+	_ = l.nc.Publish(l.marks+strconv.FormatUint(n, 10), nil)
+}
+
+// forget ends the dropped slots up to the marker of subject.
+func (l *lane) forget(subject string) {
+	n, err := strconv.ParseUint(subject[len(l.marks):], 10, 64)
+	if err != nil {
+		return
+	}
+	kept := l.dropped[:0]
+	for i := range l.dropped {
+		d := &l.dropped[i]
+		if d.marker > n {
+			kept = append(kept, *d)
+			continue
+		}
+		l.over(&d.slot)
+		_ = d.sub.Unsubscribe()
+	}
+	clear(l.dropped[len(kept):])
+	l.dropped = kept
+}
+
+// reconnect cancels every request: some servers keep them across a reconnect and
+// some do not, and a request that is counted as lost but answered would let in more
+// than was reserved.
+func (l *lane) reconnect() {
+	now := time.Now()
+	for i := range l.slots {
+		if l.slots[i].messages > 0 {
+			l.drop(&l.slots[i], now)
+		}
+	}
+	for i := range l.dropped { // their markers may have been lost with the connection
+		l.mark(l.dropped[i].marker)
+	}
+	l.failures, l.resume = 0, time.Time{}
+}
+
+// stop cancels the requests and takes in what was on its way.
+func (l *lane) stop() {
+	now := time.Now()
+	for i := range l.slots {
+		s := &l.slots[i]
+		if s.messages > 0 {
+			_ = s.sub.Drain()
+			l.marked++
+			l.dropped = append(l.dropped, droppedSlot{slot: *s, marker: l.marked, since: now})
+			l.mark(l.marked)
+		} else {
+			_ = s.sub.Unsubscribe()
+		}
+	}
+	deadline := time.NewTimer(moveTimeout)
+	defer deadline.Stop()
+	for len(l.dropped) > 0 && l.nc.IsConnected() {
+		select {
+		case m := <-l.in:
+			l.receive(m, time.Now())
+		case <-deadline.C:
+			l.forget(l.marks + strconv.FormatUint(l.marked, 10))
+		}
+	}
+	for range len(l.in) {
+		l.receive(<-l.in, time.Now())
+	}
+	l.forget(l.marks + strconv.FormatUint(l.marked, 10))
+	_ = l.control.Unsubscribe()
+}

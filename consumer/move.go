@@ -1,0 +1,325 @@
+package consumer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// The bounds of the move.
+const (
+	moveWindow      = 1024    // copies in flight
+	moveWindowBytes = 8 << 20 // and their bytes; one copy may always fly
+	moveTimeout     = 5 * time.Second
+	moveAgain       = 250 * time.Millisecond // before a copy is published again after an answer that decides nothing
+)
+
+// move is a message on its way to another subject. Once the server has confirmed
+// the copy, the original is acknowledged; until then it is held, lease and all.
+type move struct {
+	d       *delivery
+	subject string
+	header  nats.Header
+	data    []byte
+	size    int
+
+	// done is called once, with nil when the copy is stored and with the server's
+	// refusal when it certainly is not. It must not block.
+	done func(err error)
+
+	token string    // names the answer
+	due   time.Time // when to publish it again, if there is no answer by then
+}
+
+// mover publishes copies and waits for their confirmation: the one mechanism behind
+// retry, suspect and dead letter.
+//
+// Only an answer that says so decides. After a timeout, a lost connection or an
+// answer such as "in process" the copy is published again under the same
+// Nats-Msg-Id, so the server keeps one; and the original's lease is kept all the
+// while.
+//
+// mu guards the fields below it. It is not held while publishing or calling done.
+type mover struct {
+	nc    *nats.Conn
+	inbox string // ends in a dot
+	in    chan *nats.Msg
+	sub   *nats.Subscription
+	wake  chan struct{}
+
+	mu       sync.Mutex
+	waiting  []*move // first in, first out
+	inFlight map[string]*move
+	bytes    int
+	tokens   uint64
+	closed   bool
+	idle     chan struct{} // closed when nothing is waiting or in flight; nil: nobody asks
+	relief   func()        // called when congestion ends; must not block
+}
+
+func newMover(nc *nats.Conn, relief func()) *mover {
+	return &mover{
+		nc:       nc,
+		inbox:    nc.NewInbox() + ".",
+		in:       make(chan *nats.Msg, 2*moveWindow),
+		wake:     make(chan struct{}, 1),
+		inFlight: make(map[string]*move),
+		relief:   relief,
+	}
+}
+
+// submit takes m over. It never blocks: what does not fit into the window waits,
+// and everything that can wait is held and so counted by a lane's budget.
+func (mv *mover) submit(m *move) {
+	mv.mu.Lock()
+	if mv.closed {
+		mv.mu.Unlock()
+		m.done(errMoverClosed)
+		return
+	}
+	if len(mv.waiting) > 0 || !mv.admit(m, time.Now()) {
+		mv.waiting = append(mv.waiting, m)
+		mv.mu.Unlock()
+		return
+	}
+	mv.mu.Unlock()
+	mv.publish(m)
+}
+
+var errMoverClosed = errors.New("consumer: drained before the copy could be published")
+
+// admit puts m into the window if it fits. It requires that mu is held.
+func (mv *mover) admit(m *move, now time.Time) bool {
+	if len(mv.inFlight) >= moveWindow || len(mv.inFlight) > 0 && mv.bytes+m.size > moveWindowBytes {
+		return false
+	}
+	mv.tokens++
+	m.token = strconv.FormatUint(mv.tokens, 36)
+	m.due = now.Add(moveTimeout)
+	mv.inFlight[m.token] = m
+	mv.bytes += m.size
+	return true
+}
+
+// congested reports whether moves wait for the window: the main lane stops then.
+func (mv *mover) congested() bool {
+	mv.mu.Lock()
+	defer mv.mu.Unlock()
+	return len(mv.waiting) > 0
+}
+
+// load returns how many copies are not confirmed yet.
+func (mv *mover) load() int {
+	mv.mu.Lock()
+	defer mv.mu.Unlock()
+	return len(mv.waiting) + len(mv.inFlight)
+}
+
+func (mv *mover) publish(m *move) {
+	err := mv.nc.PublishMsg(&nats.Msg{Subject: m.subject, Reply: mv.inbox + m.token, Header: m.header, Data: m.data})
+	if err == nil {
+		return
+	}
+	if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || errors.Is(err, nats.ErrBadHeaderMsg) {
+		mv.decide(m.token, err) // it never left
+		return
+	}
+	mv.postpone(m.token) // closed, or the reconnect buffer is full
+}
+
+// open subscribes to the answers. It must be called before anything is submitted.
+func (mv *mover) open() (err error) {
+	if mv.sub, err = mv.nc.ChanSubscribe(mv.inbox+"*", mv.in); err != nil {
+		return fmt.Errorf("consumer: subscribe to publish acks: %w", err)
+	}
+	return nil
+}
+
+// run reads answers until ctx is done.
+func (mv *mover) run(ctx context.Context) {
+	defer func() { _ = mv.sub.Unsubscribe() }()
+	ticker := time.NewTicker(moveAgain)
+	defer ticker.Stop()
+	for {
+		select {
+		case msg := <-mv.in:
+			mv.answer(msg)
+		case now := <-ticker.C:
+			mv.again(now)
+		case <-mv.wake:
+			mv.fill()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// answer takes the server's answer to one copy.
+func (mv *mover) answer(msg *nats.Msg) {
+	token := strings.TrimPrefix(msg.Subject, mv.inbox)
+	stored, err := readPubAck(msg)
+	switch {
+	case stored:
+		mv.decide(token, nil)
+	case err != nil:
+		mv.decide(token, err)
+	default:
+		mv.postpone(token)
+	}
+}
+
+// decide ends the move of token, and fills the window.
+func (mv *mover) decide(token string, err error) {
+	mv.mu.Lock()
+	m := mv.inFlight[token]
+	if m != nil {
+		delete(mv.inFlight, token)
+		mv.bytes -= m.size
+	}
+	mv.mu.Unlock()
+	if m == nil {
+		return // a second answer, to a copy that was published again
+	}
+	m.done(err)
+	select {
+	case mv.wake <- struct{}{}:
+	default:
+	}
+}
+
+// postpone publishes the copy of token again soon.
+func (mv *mover) postpone(token string) {
+	mv.mu.Lock()
+	defer mv.mu.Unlock()
+	if m := mv.inFlight[token]; m != nil {
+		m.due = time.Now().Add(moveAgain)
+	}
+}
+
+// again publishes what got no answer in time.
+func (mv *mover) again(now time.Time) {
+	if !mv.nc.IsConnected() {
+		return
+	}
+	mv.mu.Lock()
+	var due []*move
+	for _, m := range mv.inFlight {
+		if !now.Before(m.due) {
+			m.due = now.Add(moveTimeout)
+			due = append(due, m)
+		}
+	}
+	mv.mu.Unlock()
+	for _, m := range due {
+		mv.publish(m)
+	}
+}
+
+// fill publishes what waits for as long as the window has room.
+func (mv *mover) fill() {
+	for {
+		mv.mu.Lock()
+		if len(mv.waiting) == 0 {
+			mv.signalIdle()
+			mv.mu.Unlock()
+			return
+		}
+		m := mv.waiting[0]
+		if !mv.admit(m, time.Now()) {
+			mv.mu.Unlock()
+			return
+		}
+		mv.waiting[0] = nil
+		mv.waiting = mv.waiting[1:]
+		relieved := len(mv.waiting) == 0
+		mv.mu.Unlock()
+		mv.publish(m)
+		if relieved {
+			mv.relief()
+		}
+	}
+}
+
+// signalIdle tells whoever drains that all is confirmed. It requires that mu is held.
+func (mv *mover) signalIdle() {
+	if mv.idle != nil && len(mv.inFlight) == 0 && len(mv.waiting) == 0 {
+		close(mv.idle)
+		mv.idle = nil
+	}
+}
+
+// drain waits until every copy is confirmed or ctx ends. What was not published by
+// then is refused; what was published and has no answer stays undecided: the
+// original is not settled, and when it is delivered again and moved again the server
+// sees the same Nats-Msg-Id. Submitting is refused from then on.
+func (mv *mover) drain(ctx context.Context) {
+	mv.mu.Lock()
+	idle := make(chan struct{})
+	mv.idle = idle
+	mv.signalIdle()
+	mv.mu.Unlock()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+	mv.mu.Lock()
+	mv.closed = true
+	refused := mv.waiting
+	mv.waiting = nil
+	mv.mu.Unlock()
+	for _, m := range refused {
+		m.done(errMoverClosed)
+	}
+}
+
+// undecided returns the moves that have no answer. It is for the end of a drain.
+func (mv *mover) undecided() []*delivery {
+	mv.mu.Lock()
+	defer mv.mu.Unlock()
+	var ds []*delivery
+	for _, m := range mv.inFlight {
+		ds = append(ds, m.d)
+	}
+	clear(mv.inFlight)
+	return ds
+}
+
+// errCodeInProcess is the server's error code of a message whose id it is storing
+// at that moment: it will be stored, or not.
+const errCodeInProcess = 10158
+
+// readPubAck reads the answer to a publication: stored, refused (err), or neither.
+func readPubAck(msg *nats.Msg) (stored bool, err error) {
+	if len(msg.Data) == 0 {
+		if status := msg.Header.Get("Status"); status == "503" {
+			return false, errors.New("no stream takes the subject of the copy")
+		}
+		return false, nil
+	}
+	var ack struct {
+		Error *struct {
+			Code        int    `json:"code"`
+			ErrCode     int    `json:"err_code"`
+			Description string `json:"description"`
+		} `json:"error"`
+		Stream   string `json:"stream"`
+		Sequence uint64 `json:"seq"`
+	}
+	if json.Unmarshal(msg.Data, &ack) != nil {
+		return false, nil
+	}
+	if ack.Error != nil {
+		if ack.Error.ErrCode == errCodeInProcess {
+			return false, nil
+		}
+		return false, fmt.Errorf("%s (code %d)", ack.Error.Description, ack.Error.ErrCode)
+	}
+	return ack.Stream != "" && ack.Sequence > 0, nil
+}

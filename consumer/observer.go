@@ -1,0 +1,151 @@
+package consumer
+
+import "time"
+
+// Lane is one JetStream consumer and its pull loop.
+type Lane string
+
+// The lanes of a Consumer.
+const (
+	LaneMain    Lane = "main"    // the durable on the stream
+	LaneRetry   Lane = "retry"   // copies that wait for their next attempt
+	LaneSuspect Lane = "suspect" // copies that were delivered too often without an outcome
+)
+
+// Outcome is how the delivery of a message was settled.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeAck        Outcome = "ack"         // handled
+	OutcomeRetry      Outcome = "retry"       // moved to the retry lane for its next attempt
+	OutcomeDeadLetter Outcome = "dead_letter" // moved to the dead letters
+	OutcomeDelay      Outcome = "delay"       // shed: handed back, or moved, to come again later
+	OutcomeHandBack   Outcome = "hand_back"   // handed back without an attempt
+	OutcomeLeaseLost  Outcome = "lease_lost"  // not settled: the lease was lost first
+	OutcomeSuspect    Outcome = "suspect"     // moved to the suspect lane
+)
+
+// outcomes lists them in the order of the counters.
+var outcomes = [...]Outcome{
+	OutcomeAck, OutcomeRetry, OutcomeDeadLetter, OutcomeDelay, OutcomeHandBack, OutcomeLeaseLost, OutcomeSuspect,
+}
+
+// Reason is why a message was dead-lettered.
+type Reason string
+
+// The reasons.
+const (
+	ReasonPermanent Reason = "permanent"  // the handler said so, with DeadLetter
+	ReasonAttempts  Reason = "attempts"   // Retry.MaxAttempts runs failed
+	ReasonNoTenant  Reason = "no_tenant"  // Config.Tenant found none
+	ReasonBadTenant Reason = "bad_tenant" // the name is too long, not printable or not UTF-8
+	ReasonNoRoute   Reason = "no_route"   // no route of the Mux takes its subject
+	ReasonTooLarge  Reason = "too_large"  // larger than Buffer.Bytes
+	ReasonCrash     Reason = "crash"      // it ended the process again and again
+	ReasonBadCopy   Reason = "bad_copy"   // a record in the overflow stream that is not ours
+)
+
+// Result is how a run of a handler ended.
+type Result string
+
+// The results.
+const (
+	ResultSuccess    Result = "success"
+	ResultError      Result = "error"
+	ResultPanic      Result = "panic"
+	ResultTimeout    Result = "timeout"
+	ResultOverloaded Result = "overloaded"
+	ResultDeadLetter Result = "dead_letter"
+	ResultCanceled   Result = "canceled" // the lease was lost or the drain ran out
+)
+
+// Observer is told what happens, as it happens. Any of its funcs may be nil. They
+// are called from the goroutines that do the work, several at once, and must return
+// soon and not call the Consumer back, Snapshot apart.
+type Observer struct {
+	// Handled is called when a handler has returned.
+	Handled func(Handled)
+	// Settled is called when a delivery was settled.
+	Settled func(Settled)
+	// Shed is called when a message came to a queue at its high watermark and was
+	// not queued.
+	Shed func(tenant string, policy Overflow)
+	// DeadLettered is called when a dead letter was confirmed.
+	DeadLettered func(DeadLettered)
+	// LaneReset is called when a pull loop had to begin anew: err says why.
+	LaneReset func(lane Lane, err error)
+}
+
+// Handled tells of one run of a handler.
+type Handled struct {
+	Tenant     string
+	Downstream string
+	Lane       Lane
+	Result     Result
+	Err        error         // what the handler returned; a *PanicError if it panicked
+	Wait       time.Duration // from arrival in this process to the start
+	Took       time.Duration // from the start to the end
+	EndToEnd   time.Duration // from publication to the end
+}
+
+// Settled tells of one settled delivery.
+type Settled struct {
+	Tenant     string
+	Downstream string // "" if no route was found
+	Lane       Lane
+	Outcome    Outcome
+}
+
+// DeadLettered tells of one dead letter.
+type DeadLettered struct {
+	Tenant   string
+	Reason   Reason
+	Subject  string
+	Stream   string
+	Sequence uint64
+	Err      string
+}
+
+// observers calls several Observers in the order they were added.
+type observers []Observer
+
+func (os observers) handled(e Handled) {
+	for i := range os {
+		if f := os[i].Handled; f != nil {
+			f(e)
+		}
+	}
+}
+
+func (os observers) settled(e Settled) {
+	for i := range os {
+		if f := os[i].Settled; f != nil {
+			f(e)
+		}
+	}
+}
+
+func (os observers) shed(tenant string, policy Overflow) {
+	for i := range os {
+		if f := os[i].Shed; f != nil {
+			f(tenant, policy)
+		}
+	}
+}
+
+func (os observers) deadLettered(e DeadLettered) {
+	for i := range os {
+		if f := os[i].DeadLettered; f != nil {
+			f(e)
+		}
+	}
+}
+
+func (os observers) laneReset(lane Lane, err error) {
+	for i := range os {
+		if f := os[i].LaneReset; f != nil {
+			f(lane, err)
+		}
+	}
+}

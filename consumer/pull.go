@@ -1,0 +1,307 @@
+package consumer
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// pull sends as many requests as the lane may.
+func (l *lane) pull(now time.Time) {
+	reason := l.blocked(now)
+	if reason == "" {
+		reason = l.request(now)
+	}
+	l.state.mu.Lock()
+	l.state.paused = reason
+	l.state.mu.Unlock()
+}
+
+// The reasons why a lane does not pull.
+const (
+	pausedDisconnected = "disconnected"
+	pausedConsumer     = "consumer" // it is missing, or another that cannot be used
+	pausedBackoff      = "backoff"  // requests were lost
+	pausedMoves        = "moves"    // copies wait to be confirmed
+	pausedHold         = "hold"     // a queue is at its high watermark and its policy is hold
+	pausedBuffer       = "buffer"   // everything that may be held is held
+	pausedWorkers      = "workers"  // suspects wait for an idle worker
+)
+
+// blocked returns why nothing may be asked for, or "".
+func (l *lane) blocked(now time.Time) string {
+	switch {
+	case l.broken:
+		return pausedConsumer
+	case !l.nc.IsConnected():
+		return pausedDisconnected
+	case now.Before(l.resume):
+		return pausedBackoff
+	case l.kind == LaneSuspect:
+		if !l.c.workerFor(now) {
+			return pausedWorkers
+		}
+	case l.c.mover.congested():
+		return pausedMoves
+	case l.kind == LaneMain && l.c.queues.Holding():
+		return pausedHold
+	}
+	return ""
+}
+
+// request fills the free slots, and returns why it could not, or "".
+func (l *lane) request(now time.Time) string {
+	for i := range l.slots {
+		s := &l.slots[i]
+		if s.messages > 0 {
+			continue
+		}
+		batch, bytes := l.credit()
+		if batch == 0 {
+			if l.state.requested.Load() > 0 {
+				return "" // something is in flight
+			}
+			return pausedBuffer
+		}
+		l.send(s, batch, bytes, now)
+		if l.needs > 0 || l.kind == LaneSuspect {
+			return "" // one at a time
+		}
+	}
+	return ""
+}
+
+// credit returns what the next request may ask for. A batch of 0 means none; bytes
+// of 0 means that the one message asked for may have any size.
+func (l *lane) credit() (batch int, bytes int64) {
+	messages, free := l.budget.free()
+	requested := l.state.requested.Load()
+	l.state.credit.Store(messages)
+	if messages == 0 {
+		return l.waitFor(1)
+	}
+	room := min(messages, int64(l.limits.transit)-requested)
+	half := max(int64(l.limits.transit)/slotsPerLane, 1)
+	batch = int(min(room, half, int64(l.limits.batch)))
+	if batch <= 0 {
+		return 0, 0
+	}
+	if floor := min(int64(minBatch), l.budget.maxMessages/2); int64(batch) < floor && l.worthWaiting(messages) {
+		return l.waitFor(floor)
+	}
+	if l.needs > 0 {
+		return l.creditForLarge(free)
+	}
+	bytes = min(free/slotsPerLane, l.limits.bytes)
+	if bytes < l.budget.maxBytes/16 && l.budget.messages.Load() > 0 {
+		return l.waitFor(messages + 1) // until something is settled
+	}
+	return batch, max(bytes, 1)
+}
+
+// worthWaiting reports whether a small request can wait for more credit: when
+// nothing that is held could run, a single message may be what the workers wait for.
+func (l *lane) worthWaiting(messages int64) bool {
+	return messages < minBatch && l.c.queues.Len() > 0 && l.c.idleWorkers() == 0
+}
+
+// creditForLarge is the credit after a request whose max_bytes was too small for the
+// next message: twice as much, and when even the whole budget is too small one
+// message of any size, with nothing else held.
+func (l *lane) creditForLarge(free int64) (int, int64) {
+	held := l.budget.messages.Load()
+	switch {
+	case l.needs <= min(free, l.limits.bytes):
+		return 1, l.needs
+	case held == 0:
+		return 1, 0
+	default:
+		_, _ = l.waitFor(l.budget.maxMessages - held + 1)
+		return 0, 0
+	}
+}
+
+// waitFor makes the lane wake when so many messages are free.
+func (l *lane) waitFor(messages int64) (int, int64) {
+	if !l.budget.await(messages) {
+		l.wake()
+	}
+	return 0, 0
+}
+
+// send asks for batch messages of bytes bytes on s.
+func (l *lane) send(s *slot, batch int, bytes int64, now time.Time) {
+	s.number++
+	s.messages, s.batch, s.bytes = batch, batch, bytes
+	s.sentAt, s.alive, s.expires = now, now, l.limits.expires
+	l.budget.reserve(int64(batch), bytes)
+	l.state.requested.Add(int64(batch))
+	l.state.batch.Store(int64(batch))
+	inbox := s.inbox + strconv.FormatUint(s.number, 10)
+	if err := l.nc.PublishRequest(l.subject, inbox, l.wireRequest(batch, bytes)); err != nil {
+		l.over(s)
+		l.fail(err.Error(), now)
+	}
+}
+
+func (l *lane) wireRequest(batch int, bytes int64) []byte {
+	b := append(make([]byte, 0, 128), `{"batch":`...)
+	b = strconv.AppendInt(b, int64(batch), 10)
+	b = append(b, `,"expires":`...)
+	b = strconv.AppendInt(b, int64(l.limits.expires), 10)
+	b = append(b, `,"idle_heartbeat":`...)
+	b = strconv.AppendInt(b, int64(l.heartbeat()), 10)
+	if bytes > 0 {
+		b = append(b, `,"max_bytes":`...)
+		b = strconv.AppendInt(b, bytes, 10)
+	}
+	return append(b, '}')
+}
+
+// heartbeat is how often a parked request must show a sign of life. The server wants
+// it to be at most half of expires.
+func (l *lane) heartbeat() time.Duration { return l.limits.expires / 3 }
+
+// expire gives up requests that show no sign of life.
+func (l *lane) expire(now time.Time) {
+	for i := range l.slots {
+		s := &l.slots[i]
+		if s.messages > 0 && now.Sub(s.alive) > 2*l.heartbeat()+time.Second {
+			l.drop(s, now)
+			l.fail("no heartbeat", now)
+		}
+	}
+	for i := range l.dropped {
+		if d := &l.dropped[i]; now.Sub(d.since) > 2*moveTimeout {
+			l.mark(d.marker)
+			d.since = now
+		}
+	}
+}
+
+// status is what the server says about the request of s.
+func (l *lane) status(s *slot, m *nats.Msg, now time.Time) {
+	status, text := readStatus(m)
+	if status == statusHeartbeat {
+		l.alive()
+		return
+	}
+	if m.Subject != s.inbox+strconv.FormatUint(s.number, 10) || s.messages == 0 {
+		return // of a request that is over already
+	}
+	asked, untouched := s.bytes, s.messages == s.batch
+	l.over(s)
+	switch status {
+	case statusDone:
+		l.alive()
+	case statusTooSmall:
+		l.alive()
+		if untouched { // otherwise a fresh request may be large enough
+			l.needs = max(2*l.needs, 2*asked)
+		}
+	case statusMoved, statusBusy:
+		l.fail(text, now)
+	case statusLimit:
+		l.clamp(text, now)
+	case statusGone:
+		l.suspended.Store(true)
+		l.fail(text, now)
+		l.repair(text)
+	case statusIncompatible:
+		l.repair(text)
+	default:
+		l.fail(text, now)
+	}
+}
+
+// alive notes that the consumer answers.
+func (l *lane) alive() {
+	l.failures = 0
+	l.state.mu.Lock()
+	l.state.stuckSince, l.state.lastError = time.Time{}, ""
+	l.state.mu.Unlock()
+}
+
+// fail notes a lost request. The next one waits, longer each time, and never for
+// the same time as in another process.
+func (l *lane) fail(text string, now time.Time) {
+	l.failures++
+	backoff := min(resumeMin<<min(l.failures, 10), resumeMax)
+	backoff = backoff/2 + rand.N(backoff)
+	l.resume = now.Add(backoff)
+	time.AfterFunc(backoff, l.wake)
+	l.state.resets.Add(1)
+	l.state.mu.Lock()
+	l.state.lastError = text
+	if l.state.stuckSince.IsZero() {
+		l.state.stuckSince = now
+	}
+	l.state.mu.Unlock()
+	l.c.logs.pull.warn("a pull request was lost", "lane", l.kind, "consumer", l.consumer, "reason", text, "again_in", backoff)
+	l.c.observers.laneReset(l.kind, &PullError{Lane: l.kind, Consumer: l.consumer, Text: text})
+	if l.failures == 3 {
+		l.repair(text)
+	}
+}
+
+// clamp lowers what is asked for to what the consumer allows.
+func (l *lane) clamp(text string, now time.Time) {
+	limit, value := readLimit(text)
+	switch limit {
+	case limitBatch:
+		l.limits.batch = int(clampTo(value, int64(l.limits.batch)))
+	case limitBytes:
+		l.limits.bytes = clampTo(value, l.limits.bytes)
+	case limitExpires:
+		l.limits.expires = time.Duration(clampTo(value, int64(l.limits.expires)))
+	}
+	l.c.log.Warn("the consumer allows smaller pull requests than Spillway would send; it asks for less now",
+		"lane", l.kind, "consumer", l.consumer, "limit", text)
+	if value <= 0 {
+		l.fail(text, now)
+	}
+}
+
+// clampTo returns limit, or half of what was asked for if the limit is not known.
+func clampTo(limit, asked int64) int64 {
+	if limit > 0 {
+		return min(limit, asked)
+	}
+	return max(asked/2, 1)
+}
+
+// repair hands the lane to the keeper and stops pulling until it is mended.
+func (l *lane) repair(reason string) {
+	if l.broken {
+		return
+	}
+	l.broken = true
+	l.c.keeper.repair(l, reason)
+}
+
+// mend goes on after a repair.
+func (l *lane) mend() {
+	l.broken = false
+	l.suspended.Store(false)
+	l.failures, l.resume = 0, time.Time{}
+	l.alive()
+	now := time.Now()
+	for i := range l.slots {
+		if l.slots[i].messages > 0 {
+			l.drop(&l.slots[i], now)
+		}
+	}
+}
+
+// PullError says why a pull request was lost.
+type PullError struct {
+	Lane     Lane
+	Consumer string
+	Text     string // what the server said
+}
+
+func (e *PullError) Error() string {
+	return "consumer: lane " + string(e.Lane) + ": pull from " + e.Consumer + ": " + e.Text
+}

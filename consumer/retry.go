@@ -1,0 +1,106 @@
+package consumer
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/spillwaymq/spillway/internal/envelope"
+)
+
+// backoff is how long to wait after the failed run number attempt.
+func (c *Consumer) backoff(attempt int) time.Duration {
+	r := c.cfg.Retry
+	d := float64(r.Initial) * math.Pow(r.Multiplier, float64(attempt-1))
+	d = min(d, float64(r.Max))
+	d *= 1 + r.Jitter*(2*rand.Float64()-1)
+	return time.Duration(max(d, 0))
+}
+
+// growing is lo, 2·lo, 4·lo, … up to hi, each a fifth more or less.
+func growing(lo, hi time.Duration, n int) time.Duration {
+	d := float64(min(lo<<min(n, 30), hi))
+	if lo<<min(n, 30) <= 0 {
+		d = float64(hi)
+	}
+	return time.Duration(d * (0.8 + 0.4*rand.Float64()))
+}
+
+// retry moves d to the retry lane for its next attempt, or buries it after the last.
+func (c *Consumer) retry(d *delivery, err error, delay time.Duration) {
+	if d.msg.Attempt >= c.cfg.Retry.MaxAttempts {
+		c.bury(d, ReasonAttempts, err)
+		return
+	}
+	c.logs.handler.warn("a handler failed; the message will be tried again", "tenant", d.msg.Tenant, "subject", d.msg.Subject,
+		"stream", d.msg.Stream, "sequence", d.msg.Sequence, "attempt", d.msg.Attempt, "again_in", delay, "error", err)
+	if !c.movable(d) {
+		c.handBack(d, delay, OutcomeRetry)
+		return
+	}
+	c.moveToRetry(d, d.msg.Attempt+1, time.Now().Add(delay), OutcomeRetry)
+}
+
+// postpone moves d to the retry lane without spending an attempt.
+func (c *Consumer) postpone(d *delivery, until time.Time) {
+	c.moveToRetry(d, d.msg.Attempt, until, OutcomeDelay)
+}
+
+func (c *Consumer) moveToRetry(d *delivery, attempt int, notBefore time.Time, outcome Outcome) {
+	header := c.copyHeader(d)
+	envelope.SetAttempt(header, attempt, notBefore)
+	c.move(d, envelope.RetrySubject(c.cfg.Overflow.Stream, c.cfg.Durable), header, outcome)
+}
+
+// suspect moves d to the suspect lane, where it will run alone in all processes.
+func (c *Consumer) suspect(d *delivery) {
+	header := c.copyHeader(d)
+	envelope.SetAttempt(header, d.msg.Attempt, time.Time{})
+	c.move(d, envelope.SuspectSubject(c.cfg.Overflow.Stream, c.cfg.Durable), header, OutcomeSuspect)
+}
+
+// copyHeader is the header of a copy of d, less what says why it is copied.
+func (c *Consumer) copyHeader(d *delivery) nats.Header {
+	header := envelope.Carry(d.msg.Header, d.origin())
+	header.Set(nats.MsgIdHdr, envelope.MsgID(d.source.stream, c.cfg.Durable, d.source.sequence, d.source.published))
+	return header
+}
+
+// copyRoom is what the headers of a copy may add to a message, its own apart.
+const copyRoom = 2 << 10
+
+// movable reports whether a copy of d fits into what the server takes. What does
+// not is retried in place, with JetStream's count for its attempts.
+func (c *Consumer) movable(d *delivery) bool {
+	return int64(d.size+copyRoom) <= c.nc.MaxPayload()
+}
+
+// move copies d to subject, and settles it as outcome once the copy is confirmed. If
+// the copy is refused, d is handed back.
+func (c *Consumer) move(d *delivery, subject string, header nats.Header, outcome Outcome) {
+	c.mover.submit(&move{
+		d: d, subject: subject, header: header, data: d.msg.Data, size: d.size,
+		done: func(err error) {
+			if err == nil {
+				c.ack(d, outcome)
+				return
+			}
+			c.refused(d, subject, err)
+		},
+	})
+}
+
+// refused hands back a message whose copy was refused, for longer each time it
+// comes back.
+func (c *Consumer) refused(d *delivery, subject string, err error) {
+	delay := growing(time.Second, c.cfg.Retry.Max, d.msg.Deliveries-1)
+	if err == errMoverClosed { //nolint:errorlint // our own value, never wrapped
+		delay = handBackDelay
+	} else {
+		c.logs.move.warn("a copy was refused; the message was handed back", "to", subject, "tenant", d.msg.Tenant,
+			"stream", d.source.stream, "sequence", d.source.sequence, "again_in", delay, "error", err)
+	}
+	c.handBack(d, delay, OutcomeHandBack)
+}

@@ -1,0 +1,143 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// spawnFunc starts a goroutine that Run waits for.
+type spawnFunc func(ctx context.Context)
+
+// crew are the goroutines of one Run. This file alone starts them; each kind is
+// stopped by its own context, in the order of the drain, and waited for.
+type crew struct {
+	lanes, workers, helpers sync.WaitGroup
+	fatal                   chan error // why Run cannot go on; one place
+}
+
+// Run works until ctx is done, then drains, and returns when every goroutine it
+// started has ended. It returns nil after a clean drain, ErrDrainTimeout if some
+// messages had to be handed back, and otherwise what made it impossible to go on. A
+// handler that ignores the end of its context is the exception: it cannot be ended,
+// and Run returns without it after a grace of five seconds. Run can be called once.
+func (c *Consumer) Run(ctx context.Context) error {
+	if err := c.begin(); err != nil {
+		return err
+	}
+	defer c.setState(StateStopped)
+	if err := c.prepare(ctx); err != nil {
+		return err
+	}
+	// The goroutines outlive ctx: the drain ends them one kind after the other.
+	base := context.WithoutCancel(ctx)
+	laneCtx, stopLanes := context.WithCancel(base)
+	workCtx, stopWork := context.WithCancel(base)
+	helpCtx, stopHelp := context.WithCancel(base)
+	defer stopLanes()
+	defer stopWork()
+	defer stopHelp()
+
+	cr := &crew{fatal: make(chan error, 1)}
+	c.startHelpers(helpCtx, cr)
+	c.startWorkers(workCtx, cr)
+	for _, l := range c.lanes {
+		cr.lanes.Go(func() { l.run(laneCtx) })
+	}
+	c.setState(StateRunning)
+	c.log.Info("consuming", "stream", c.cfg.Stream, "durable", c.cfg.Durable, "workers", c.cfg.Workers)
+
+	var fatal error
+	select {
+	case <-ctx.Done():
+	case fatal = <-cr.fatal:
+		c.log.Error("cannot go on", "error", fatal)
+	}
+	return errors.Join(fatal, c.drain(base, cr, stopLanes, stopWork, stopHelp))
+}
+
+func (c *Consumer) begin() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != StateNew {
+		return errors.New("consumer: Run can be called once")
+	}
+	c.state = StateStarting
+	return nil
+}
+
+// prepare makes sure of the streams and consumers, and subscribes.
+func (c *Consumer) prepare(ctx context.Context) error {
+	setup, cancel := context.WithTimeout(ctx, 6*apiTimeout)
+	defer cancel()
+	t := topology{c}
+	t.limits(setup)
+	if err := t.streams(setup); err != nil {
+		return err
+	}
+	for _, l := range c.lanes {
+		info, err := t.consumer(setup, l)
+		if err != nil {
+			return err
+		}
+		c.keeper.seen(l, info)
+	}
+	if err := c.mover.open(); err != nil {
+		return err
+	}
+	for _, l := range c.lanes {
+		if err := l.open(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Consumer) startHelpers(ctx context.Context, cr *crew) {
+	cr.helpers.Go(func() { c.mover.run(ctx) })
+	cr.helpers.Go(func() { c.keepLeases(ctx) })
+	cr.helpers.Go(func() {
+		if err := c.keeper.run(ctx); err != nil {
+			cr.fatal <- err
+		}
+	})
+}
+
+func (c *Consumer) startWorkers(ctx context.Context, cr *crew) {
+	c.spawnWorker = func(ctx context.Context) {
+		cr.workers.Go(func() { c.work(ctx) })
+	}
+	for range c.cfg.Workers {
+		c.spawnWorker(ctx)
+	}
+}
+
+// keepLeases renews leases until ctx is done.
+func (c *Consumer) keepLeases(ctx context.Context) {
+	ticker := time.NewTicker(c.leases.tick())
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			c.leases.renew(ctx, c.nc, now)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// waitFor waits for wg, and reports false if ctx ended first.
+func waitFor(ctx context.Context, wg *sync.WaitGroup) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wg.Wait()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,119 @@
+package consumer
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Bounds of the config.
+const (
+	minAckWait      = time.Second
+	minBufferBytes  = 64 << 10
+	maxBufferMsgs   = 1 << 20
+	maxWorkers      = 1 << 16
+	maxQueue        = 1 << 20
+	minWeight       = 0.001
+	maxWeight       = 1000
+	maxMaxAttempts  = 1 << 20
+	maxDurableBytes = 128
+)
+
+// Validate reports every mistake in cfg at once, each with the field, its value and
+// the bound. New calls it; a program that only checks a config may call it alone.
+func (cfg Config) Validate() error {
+	return cfg.withDefaults().validate()
+}
+
+func (cfg Config) validate() error {
+	var c check
+	c.name("Stream", cfg.Stream)
+	c.name("Durable", cfg.Durable)
+	c.name("Overflow.Stream", cfg.Overflow.Stream)
+	c.name("DeadLetter.Stream", cfg.DeadLetter.Stream)
+	c.that(len(cfg.Durable) <= maxDurableBytes, "Durable is %d bytes long, must be at most %d", len(cfg.Durable), maxDurableBytes)
+	distinct := cfg.Stream != cfg.Overflow.Stream && cfg.Stream != cfg.DeadLetter.Stream && cfg.Overflow.Stream != cfg.DeadLetter.Stream
+	c.that(distinct, "Stream, Overflow.Stream and DeadLetter.Stream must be three streams, are %q, %q and %q", cfg.Stream, cfg.Overflow.Stream, cfg.DeadLetter.Stream)
+	for i, s := range cfg.Subjects {
+		c.subject(fmt.Sprintf("Subjects[%d]", i), s)
+	}
+	for i, s := range cfg.FilterSubjects {
+		c.subject(fmt.Sprintf("FilterSubjects[%d]", i), s)
+	}
+	deliver := cfg.Deliver == jetstream.DeliverAllPolicy || cfg.Deliver == jetstream.DeliverNewPolicy
+	c.that(deliver, "Deliver is %s, must be all or new", cfg.Deliver)
+	between(&c, "Workers", cfg.Workers, 1, maxWorkers)
+	between(&c, "Buffer.Messages", cfg.Buffer.Messages, 1, maxBufferMsgs)
+	between(&c, "Buffer.Bytes", cfg.Buffer.Bytes, minBufferBytes, math.MaxInt64)
+	between(&c, "AckWait", cfg.AckWait, minAckWait, 24*time.Hour)
+	between(&c, "DrainTimeout", cfg.DrainTimeout, 0, 24*time.Hour)
+	c.that(cfg.Overflow.MaxBytes == -1 || cfg.Overflow.MaxBytes > 0, "Overflow.MaxBytes is %d, must be positive, or -1 for no bound", cfg.Overflow.MaxBytes)
+	c.that(cfg.DeadLetter.MaxBytes == -1 || cfg.DeadLetter.MaxBytes > 0, "DeadLetter.MaxBytes is %d, must be positive, or -1 for no bound", cfg.DeadLetter.MaxBytes)
+	cfg.Retry.validate(&c)
+	cfg.Tenants.validate(&c, "Tenants")
+	return c.err()
+}
+
+func (r Retry) validate(c *check) {
+	between(c, "Retry.MaxAttempts", r.MaxAttempts, 1, maxMaxAttempts)
+	between(c, "Retry.Initial", r.Initial, time.Millisecond, 24*time.Hour)
+	between(c, "Retry.Max", r.Max, r.Initial, 30*24*time.Hour)
+	between(c, "Retry.Multiplier", r.Multiplier, 1, 100)
+	between(c, "Retry.Jitter", r.Jitter, 0, 1)
+}
+
+// Validate reports every mistake in p; the names in its errors begin with field.
+func (p TenantPolicy) Validate(field string) error {
+	var c check
+	p.withDefaults().validate(&c, field)
+	return c.err()
+}
+
+func (p TenantPolicy) validate(c *check, field string) {
+	between(c, field+".Queue", p.Queue, 1, maxQueue)
+	between(c, field+".High", p.High, math.SmallestNonzeroFloat64, 1)
+	between(c, field+".Low", p.Low, 0, p.High)
+	between(c, field+".Weight", p.Weight, minWeight, maxWeight)
+	between(c, field+".MaxInFlight", p.MaxInFlight, 0, maxWorkers)
+	c.that(p.OnOverflow == Delay || p.OnOverflow == Hold, "%s.OnOverflow is %q, must be %q or %q", field, p.OnOverflow, Delay, Hold)
+}
+
+// check collects mistakes.
+type check struct{ errs []error }
+
+func (c *check) that(ok bool, format string, args ...any) {
+	if !ok {
+		c.errs = append(c.errs, fmt.Errorf("consumer: "+format, args...))
+	}
+}
+
+func (c *check) err() error { return errors.Join(c.errs...) }
+
+// name checks the name of a stream or durable, which becomes a token of subjects.
+func (c *check) name(field, s string) {
+	switch {
+	case s == "":
+		c.that(false, "%s is required", field)
+	case strings.ContainsAny(s, " \t\r\n\f\x00.*>/\\"):
+		c.that(false, "%s is %q, must not contain spaces or any of . * > / \\", field, s)
+	}
+}
+
+func (c *check) subject(field, s string) {
+	if err := checkPattern(s); err != nil {
+		c.that(false, "%s is %q: %v", field, s, err)
+	}
+}
+
+type ordered interface {
+	~int | ~int64 | ~float64
+}
+
+// between checks lo <= v <= hi; a NaN is in no range.
+func between[T ordered](c *check, field string, v, lo, hi T) {
+	c.that(v >= lo && v <= hi, "%s is %v, must be between %v and %v", field, v, lo, hi)
+}
