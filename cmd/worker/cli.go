@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/spillwaymq/spillway/cmd/worker/internal/strictyaml"
 )
 
 // commands is the command line.
@@ -20,7 +23,8 @@ type commands struct {
 type process struct {
 	stdout, stderr *os.File
 	environ        []string
-	log            *slog.Logger // nil until the config has said how to log
+	exit           func(code int) // ends the process at once
+	log            *slog.Logger   // nil until the config has said how to log
 }
 
 const description = `Multi-tenant work on NATS JetStream.
@@ -57,6 +61,8 @@ func report(p *process, err error) int {
 	case code == exitClean:
 	case p.log != nil && code != exitUsage:
 		p.log.Error("worker failed", "error", err, "exit_code", code)
+	case errors.As(err, new(strictyaml.Problems)): // each line begins with its place
+		fmt.Fprintln(p.stderr, err)
 	default:
 		fmt.Fprintf(p.stderr, "worker: %v\n", err)
 	}

@@ -82,7 +82,7 @@ func ask(ctx context.Context, w io.Writer, address string) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxHealth))
 	answer := strings.TrimSpace(string(body))
 	if resp.StatusCode != http.StatusOK {

@@ -7,5 +7,6 @@ func main() {
 		stdout:  os.Stdout,
 		stderr:  os.Stderr,
 		environ: os.Environ(),
+		exit:    os.Exit,
 	}))
 }

@@ -29,7 +29,7 @@ func (r *runCommand) Run(p *process) error {
 		return err
 	}
 	defer closeHandlers()
-	ctx, release := untilSignal(context.Background(), log)
+	ctx, release := untilSignal(context.Background(), p, log)
 	defer release()
 
 	link, closeLink, err := r.connect(cfg, log)

@@ -11,15 +11,16 @@ import (
 // stopper turns signals into an orderly stop.
 type stopper struct {
 	log     *slog.Logger
+	exit    func(code int)
 	signals chan os.Signal
 	done    chan struct{}
 }
 
 // untilSignal returns a context that ends with the first INT or TERM. A second one
 // ends the process at once. The caller calls release when nothing is left to stop.
-func untilSignal(parent context.Context, log *slog.Logger) (ctx context.Context, release func()) {
+func untilSignal(parent context.Context, p *process, log *slog.Logger) (ctx context.Context, release func()) {
 	ctx, cancel := context.WithCancel(parent)
-	s := &stopper{log: log, signals: make(chan os.Signal, 8), done: make(chan struct{})}
+	s := &stopper{log: log, exit: p.exit, signals: make(chan os.Signal, 8), done: make(chan struct{})}
 	signal.Notify(s.signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	go s.watch(cancel)
 	return ctx, func() {
@@ -39,7 +40,7 @@ func (s *stopper) watch(cancel context.CancelFunc) {
 			s.log.Warn("reload is not supported yet: restart to change the config")
 		case stopping:
 			s.log.Error("stopped at once by a second signal", "signal", sig.String())
-			os.Exit(killedBy(sig))
+			s.exit(killedBy(sig))
 		default:
 			stopping = true
 			s.log.Info("draining: a second signal stops at once", "signal", sig.String())

@@ -15,6 +15,7 @@ import (
 type checker struct {
 	file     string
 	origins  origins
+	handlers []Handler
 	problems strictyaml.Problems
 }
 
@@ -24,7 +25,7 @@ func (c *checker) report(path, format string, args ...any) {
 	if !ok {
 		o.source = c.file
 	}
-	c.problems = append(c.problems, strictyaml.Problem{Source: o.source, Position: o.position, Text: fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, strictyaml.Problem{Path: path, Source: o.source, Position: o.position, Text: fmt.Sprintf(format, args...)})
 }
 
 // that reports the mistake if ok is false.
@@ -92,7 +93,8 @@ func (c *checker) checkHandler(path string, h Handler) {
 		kinds++
 		notNegative(c, path+".discard.delay", h.Discard.Delay)
 	}
-	c.that(kinds == 1, path, "%s has %d of http, exec and discard, must have one", path, kinds)
+	c.that(kinds > 0, path, "%s has none of http, exec and discard, must have one", path)
+	c.that(kinds < 2, path, "%s has %d of http, exec and discard, must have one", path, kinds)
 }
 
 func (c *checker) checkHTTP(path string, h *HTTP) {

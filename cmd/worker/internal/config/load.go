@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spillwaymq/spillway/cmd/worker/internal/strictyaml"
@@ -42,7 +43,7 @@ func read(name string) ([]byte, error) {
 	if info.Size() > maxFile {
 		return nil, fmt.Errorf("%s is %d bytes long, must be at most %d", name, info.Size(), maxFile)
 	}
-	return os.ReadFile(name) //nolint:gosec // the user names the file
+	return os.ReadFile(name)
 }
 
 // Parse is Load for a file that is in memory.
@@ -54,10 +55,8 @@ func Parse(name string, data []byte, from Sources) (*Config, error) {
 	}
 	problems = append(problems, c.override(from)...)
 	c.complete()
-	if len(problems) > 0 { // what follows from them would only confuse
-		return nil, problems
-	}
-	if err := c.check(); err != nil {
+	problems = append(problems, c.check().without(problems, c.origins)...)
+	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	return &c, nil
@@ -68,7 +67,7 @@ func (c *Config) override(from Sources) strictyaml.Problems {
 	var problems strictyaml.Problems
 	set := func(source, path, text string) {
 		if err := strictyaml.Set(&c.File, path, text); err != nil {
-			problems = append(problems, strictyaml.Problem{Source: source, Text: err.Error()})
+			problems = append(problems, strictyaml.Problem{Path: path, Source: source, Text: err.Error()})
 			return
 		}
 		c.origins[path] = origin{source: source}
@@ -82,7 +81,7 @@ func (c *Config) override(from Sources) strictyaml.Problems {
 	for _, assignment := range from.Set {
 		path, text, ok := strings.Cut(assignment, "=")
 		if !ok {
-			problems = append(problems, strictyaml.Problem{Source: "--set " + assignment, Text: "must be key=value"})
+			problems = append(problems, strictyaml.Problem{Path: assignment, Source: "--set " + assignment, Text: "must be key=value"})
 			continue
 		}
 		set("--set "+path, path, text)
@@ -106,13 +105,28 @@ func variablesOf(environ []string) map[string]string {
 }
 
 // check applies all rules but those of the handlers' routes, which are the Mux's.
-func (c *Config) check() error {
+func (c *Config) check() findings {
 	rules := checker{file: c.name, origins: c.origins}
 	rules.checkFile(&c.File)
 	rules.translate("", c.Consumer().Validate())
+	if strictyaml.Problems(rules.problems).About("tenants.default") {
+		return findings(rules.problems) // each override would have the same mistakes
+	}
 	for name, patch := range c.Tenants.Overrides {
 		prefix := "tenants.overrides." + name
 		rules.translate(prefix, c.policy(patch).consumer().Validate(prefix))
 	}
-	return rules.problems.Err()
+	return findings(rules.problems)
+}
+
+// findings are mistakes that were found by rules, in what was decoded.
+type findings strictyaml.Problems
+
+// without returns fs less those that only follow from what could not be decoded.
+func (fs findings) without(earlier strictyaml.Problems, given origins) strictyaml.Problems {
+	return slices.DeleteFunc(strictyaml.Problems(fs), func(f strictyaml.Problem) bool {
+		return earlier.About(f.Path) || !given.has(f.Path) && slices.ContainsFunc(earlier, func(e strictyaml.Problem) bool {
+			return e.Path == "" || parent(e.Path) == parent(f.Path) // nothing was read, or the key is misspelled
+		})
+	})
 }

@@ -20,10 +20,13 @@ func (os origins) nearest(path string) (origin, bool) {
 		if o, ok := os[path]; ok {
 			return o, true
 		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+		path = parent(path)
 	}
 	return origin{}, false
 }
+
+// parent returns the path of what path is in, "" at the top.
+func parent(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
 
 // has reports whether path was given.
 func (os origins) has(path string) bool {

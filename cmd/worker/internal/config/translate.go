@@ -1,7 +1,10 @@
 package config
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -32,13 +35,26 @@ func (c *checker) translate(prefix string, err error) {
 		names = fieldName.ReplaceAllStringFunc(names, keyOf)
 	}
 	path := names
-	if i := strings.IndexAny(names, ", "); !within && i >= 0 {
+	if strings.HasPrefix(text, "route") {
+		path = c.handlerOf(text)
+	}
+	if i := strings.IndexAny(path, ", "); !within && i >= 0 {
 		path = names[:i]
 	}
 	if found {
 		names += " is " + said
 	}
 	c.report(path, "%s", names)
+}
+
+// handlerOf returns the path of the last handler whose subject an error quotes.
+func (c *checker) handlerOf(text string) string {
+	for i, h := range slices.Backward(c.handlers) {
+		if strings.Contains(text, strconv.Quote(h.Subject)) {
+			return fmt.Sprintf("handlers[%d].subject", i)
+		}
+	}
+	return "handlers"
 }
 
 // keyOf returns the key of a field: Retry.MaxAttempts is retry.max_attempts.
@@ -65,7 +81,7 @@ func snake(s string) string {
 
 // Explain returns an error of consumer.New in the words of the file.
 func (c *Config) Explain(err error) error {
-	rules := checker{file: c.name, origins: c.origins}
+	rules := checker{file: c.name, origins: c.origins, handlers: c.Handlers}
 	rules.translate("", err)
 	return rules.problems.Err()
 }

@@ -30,7 +30,7 @@ func (v HeaderValue) read() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, maxHeaderFile+1))
 	if err != nil {
 		return "", err

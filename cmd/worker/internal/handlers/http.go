@@ -46,7 +46,7 @@ type HTTP struct {
 
 // NewHTTP returns an HTTP, or why a request could not be made.
 func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
-	if _, err := http.NewRequest(http.MethodPost, cfg.URL, nil); err != nil { //nolint:noctx // never sent
+	if _, err := http.NewRequest(http.MethodPost, cfg.URL, nil); err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
 	for name, v := range cfg.Headers {
@@ -90,7 +90,7 @@ func (h *HTTP) Handle(ctx context.Context, m *consumer.Message) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	// The status is the answer; a body that breaks off changes nothing.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	return h.verdict(resp, body, time.Now())

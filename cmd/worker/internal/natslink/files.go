@@ -39,7 +39,7 @@ func fileOptions(o Options) ([]nats.Option, error) {
 }
 
 func readable(key, name string) error {
-	f, err := os.Open(name) //nolint:gosec // the user names the file
+	f, err := os.Open(name)
 	if err != nil {
 		return fileError(key, name, err)
 	}

@@ -17,7 +17,7 @@ type serverLog struct {
 
 // Noticef is part of server.Logger, as all below.
 func (l *serverLog) Noticef(format string, v ...any) {
-	l.log.Debug("nats: " + fmt.Sprintf(format, v...))
+	l.log.Debug("nats-server", "line", fmt.Sprintf(format, v...))
 }
 
 // Debugf is not used: the server is started without debug logs.
@@ -27,7 +27,9 @@ func (l *serverLog) Debugf(string, ...any) {}
 func (l *serverLog) Tracef(string, ...any) {}
 
 // Warnf logs what is unusual.
-func (l *serverLog) Warnf(format string, v ...any) { l.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
+func (l *serverLog) Warnf(format string, v ...any) {
+	l.log.Warn("nats-server warns", "line", fmt.Sprintf(format, v...))
+}
 
 // Errorf logs what failed.
 func (l *serverLog) Errorf(format string, v ...any) { l.complain(fmt.Sprintf(format, v...)) }
@@ -39,7 +41,7 @@ func (l *serverLog) complain(line string) {
 	l.mu.Lock()
 	l.last = line
 	l.mu.Unlock()
-	l.log.Error("nats: " + line)
+	l.log.Error("nats-server complains", "line", line)
 }
 
 func (l *serverLog) complaint() string {

@@ -24,7 +24,7 @@ func Decode(file string, data []byte, into any) (Origins, Problems) {
 	case err != nil:
 		d.syntax(err)
 	case len(f.Docs) > 1:
-		d.report(f.Docs[1].Start, "a second document begins here, there must be one")
+		d.report("", f.Docs[1].Start, "a second document begins here, there must be one")
 	case len(f.Docs) == 1 && f.Docs[0].Body != nil:
 		ast.Walk(&d, f.Docs[0].Body)
 		d.decode(f.Docs[0].Body, target{value: reflect.ValueOf(into).Elem()})
@@ -101,7 +101,7 @@ func (d *decoder) structure(n ast.Node, t target) {
 	for _, p := range pairs {
 		f, ok := fields.named(p.name)
 		if !ok {
-			d.report(p.key, "unknown key %q (%s)", join(t.path, p.name), suggest(p.name, fields.names()))
+			d.report(join(t.path, p.name), p.key, "unknown key %q (%s)", join(t.path, p.name), suggest(p.name, fields.names()))
 			continue
 		}
 		d.decode(p.value, target{value: t.value.FieldByIndex(f.Index), path: join(t.path, p.name), rules: f.Tag})
@@ -142,24 +142,24 @@ func (d *decoder) scalar(n ast.Node, t target) {
 		return
 	}
 	if err := setText(t, scalarText(n)); err != nil {
-		d.report(n.GetToken(), "%s %v", t.name(), err)
+		d.report(t.path, n.GetToken(), "%s %v", t.name(), err)
 	}
 }
 
 func (d *decoder) mismatch(n ast.Node, t target) {
-	d.report(n.GetToken(), "%s is %s, must be %s", t.name(), describeNode(n), describeType(t.value.Type()))
+	d.report(t.path, n.GetToken(), "%s is %s, must be %s", t.name(), describeNode(n), describeType(t.value.Type()))
 }
 
-func (d *decoder) report(at *token.Token, format string, args ...any) {
-	d.problems = append(d.problems, Problem{Source: d.file, Position: position(at), Text: fmt.Sprintf(format, args...)})
+func (d *decoder) report(path string, at *token.Token, format string, args ...any) {
+	d.problems = append(d.problems, Problem{Path: path, Source: d.file, Position: position(at), Text: fmt.Sprintf(format, args...)})
 }
 
 func (d *decoder) syntax(err error) {
 	if e, ok := errors.AsType[yaml.Error](err); ok {
-		d.report(e.GetToken(), "%s", e.GetMessage())
+		d.report("", e.GetToken(), "%s", e.GetMessage())
 		return
 	}
-	d.report(nil, "%v", err)
+	d.report("", nil, "%v", err)
 }
 
 func position(t *token.Token) Position {

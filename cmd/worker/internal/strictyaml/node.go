@@ -20,18 +20,18 @@ func (d *decoder) resolve(n ast.Node) (ast.Node, bool) {
 		case *ast.AliasNode:
 			target, ok := d.anchors[node.Value.GetToken().Value]
 			if !ok {
-				d.report(node.GetToken(), "alias *%s has no anchor", node.Value.GetToken().Value)
+				d.report("", node.GetToken(), "alias *%s has no anchor", node.Value.GetToken().Value)
 				return nil, false
 			}
 			n = target
 		case *ast.TagNode:
-			d.report(node.GetToken(), "tag %s is not supported", node.GetToken().Value)
+			d.report("", node.GetToken(), "tag %s is not supported", node.GetToken().Value)
 			return nil, false
 		default:
 			return n, n != nil
 		}
 	}
-	d.report(n.GetToken(), "alias leads to itself")
+	d.report("", n.GetToken(), "alias leads to itself")
 	return nil, false
 }
 
@@ -64,7 +64,7 @@ func (d *decoder) pairsWithin(n ast.Node, depth int) ([]pair, bool) {
 		}
 		ps, ok := d.pairsWithin(m, depth-1)
 		if !ok {
-			d.report(v.Key.GetToken(), "<< must be followed by an alias of a mapping")
+			d.report("", v.Key.GetToken(), "<< must be followed by an alias of a mapping")
 		}
 		merged = append(merged, ps...)
 	}

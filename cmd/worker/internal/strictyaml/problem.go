@@ -12,6 +12,7 @@ type Position struct{ Line, Column int }
 
 // Problem is one mistake.
 type Problem struct {
+	Path     string // of the key, "" if it is of none
 	Source   string // a file, an environment variable or a flag
 	Position Position
 	Text     string
@@ -37,6 +38,19 @@ func (ps Problems) Error() string {
 		lines[i] = p.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// About reports whether one of ps is about the key of path, or around or below it.
+func (ps Problems) About(path string) bool {
+	return slices.ContainsFunc(ps, func(p Problem) bool {
+		return p.Path == path || within(p.Path, path) || within(path, p.Path)
+	})
+}
+
+// within reports whether the key of path is below that of outer.
+func within(path, outer string) bool {
+	rest, ok := strings.CutPrefix(path, outer)
+	return ok && outer != "" && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "["))
 }
 
 // Err returns ps as an error, nil if there is no problem.

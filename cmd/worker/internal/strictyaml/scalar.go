@@ -61,7 +61,7 @@ func setText(t target, text string) error {
 		return err
 	}
 	if t.rules.Get("zero") == "refuse" && v.IsZero() {
-		return fmt.Errorf("is %s, must be more than that; leave the key out for the default", text)
+		return fmt.Errorf("is %s, must not be; leave the key out for the default", text)
 	}
 	if words := strings.Fields(t.rules.Get("oneof")); len(words) > 0 && !slices.Contains(words, text) {
 		return fmt.Errorf("is %.*q, must be one of %s", maxShown, text, strings.Join(words, ", "))
