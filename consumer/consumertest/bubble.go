@@ -22,7 +22,7 @@ const Background = "github.com/nats-io/nats-server/v2/server/ats.Register.func1"
 // all of the process. It listens to a channel that is older than any bubble; started
 // by a store inside a bubble, it would be a goroutine there that never waits durably,
 // and virtual time would stand still. An init function surely runs outside.
-func init() { ats.Register() }
+func init() { ats.Register() } //nolint:gochecknoinits // as above: it must not depend on who comes first
 
 // holder says who has servers at the moment.
 var holder struct {
