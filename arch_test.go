@@ -25,6 +25,7 @@ const (
 	nats       = "github.com/nats-io/nats.go"
 	natsServer = "github.com/nats-io/nats-server/v2"
 	prometheus = "github.com/prometheus/client_golang"
+	promModel  = "github.com/prometheus/client_model" // its plain data
 	redis      = "github.com/redis/go-redis/v9"
 	hdr        = "github.com/HdrHistogram/hdrhistogram-go"
 	kong       = "github.com/alecthomas/kong"
@@ -53,7 +54,7 @@ var places = []place{
 	{"limiter/redisbucket", []string{"limiter", redis}, "Redis is for those who ask for a rate of a whole fleet"},
 	{"breaker", nil, "a product of its own: of use without a broker"},
 	{"flow", nil, "a product of its own: of use without a broker"},
-	{"flow/metrics", []string{"flow", prometheus}, "who wants no Prometheus does not get it with flow"},
+	{"flow/metrics", []string{"flow", prometheus, promModel}, "who wants no Prometheus does not get it with flow"},
 	{"tenants", nil, "a product of its own: it knows classes that open and close, no limiter and no breaker"},
 	{"internal/envelope", []string{nats}, "the records in NATS: read by consumer and by the command alike"},
 	{"internal/load", []string{nats, hdr}, "load comes from outside: it must not know what it measures"},
@@ -62,7 +63,7 @@ var places = []place{
 		[]string{"limiter", "breaker", "flow", "tenants", "internal/envelope", nats},
 		"the only composer; its metrics, page and command read its snapshot, never the other way",
 	},
-	{"consumer/metrics", []string{"consumer", prometheus}, "an exporter imports the library, never the other way"},
+	{"consumer/metrics", []string{"consumer", prometheus, promModel}, "an exporter imports the library, never the other way"},
 	{"consumer/ops", []string{"consumer"}, "a page over the snapshot; the command brings /metrics to it"},
 	{"consumer/consumertest", []string{nats, natsServer}, "consumer's own tests use it, so it cannot import consumer"},
 	{"cmd/worker", wiring(natsServer, kong, yaml, zap), "wiring: flags, config, logs, an embedded server"},
