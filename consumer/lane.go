@@ -141,6 +141,18 @@ func (l *lane) open() error {
 	return nil
 }
 
+// close ends the subscriptions of a lane that never ran.
+func (l *lane) close() {
+	if l.control != nil {
+		_ = l.control.Unsubscribe()
+	}
+	for i := range l.slots {
+		if l.slots[i].sub != nil {
+			_ = l.slots[i].sub.Unsubscribe()
+		}
+	}
+}
+
 func (s *slot) open(l *lane) error {
 	*s = slot{inbox: l.nc.NewInbox() + "."}
 	sub, err := l.nc.ChanSubscribe(s.inbox+"*", l.in)

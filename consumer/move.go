@@ -142,9 +142,16 @@ func (mv *mover) open() (err error) {
 	return nil
 }
 
+// close ends the subscription, if there is one.
+func (mv *mover) close() {
+	if mv.sub != nil {
+		_ = mv.sub.Unsubscribe()
+	}
+}
+
 // run reads answers until ctx is done.
 func (mv *mover) run(ctx context.Context) {
-	defer func() { _ = mv.sub.Unsubscribe() }()
+	defer mv.close()
 	ticker := time.NewTicker(moveAgain)
 	defer ticker.Stop()
 	for {

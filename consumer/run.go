@@ -28,6 +28,10 @@ func (c *Consumer) Run(ctx context.Context) error {
 	}
 	defer c.setState(StateStopped)
 	if err := c.prepare(ctx); err != nil {
+		c.close()
+		if ctx.Err() != nil {
+			return nil // stopped before it began
+		}
 		return err
 	}
 	// The goroutines outlive ctx: the drain ends them one kind after the other.
@@ -92,6 +96,14 @@ func (c *Consumer) prepare(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// close ends the subscriptions of a Consumer that could not be started.
+func (c *Consumer) close() {
+	for _, l := range c.lanes {
+		l.close()
+	}
+	c.mover.close()
 }
 
 func (c *Consumer) startHelpers(ctx context.Context, cr *crew) {
