@@ -16,6 +16,9 @@ import (
 const (
 	loopback     = "127.0.0.1"
 	startTimeout = 30 * time.Second
+	// roomy is the space that JetStream believes to have. By default that is what the
+	// disk has left, and a stream with a larger bound, like our overflow, is refused.
+	roomy = 1 << 50
 )
 
 // Embedded is a NATS server inside this process.
@@ -40,7 +43,8 @@ func StartEmbedded(dir, addr string, log *slog.Logger) (*Embedded, error) {
 		ServerName: "spillway-embedded",
 		Host:       loopback, Port: port,
 		JetStream: true, StoreDir: dir,
-		NoSigs: true,
+		JetStreamMaxStore: roomy,
+		NoSigs:            true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the embedded NATS server refuses its options: %w", err)
