@@ -44,6 +44,9 @@ func (c *Consumer) admit(l *lane, m *nats.Msg, now, leaseStart time.Time) {
 		c.bury(d, ReasonBadCopy, err)
 		return
 	}
+	if !c.movable(d) { // its attempts cannot be written down: JetStream's count is all there is
+		d.msg.Attempt = max(d.msg.Attempt, meta.deliveries)
+	}
 	if !c.identify(d) || !c.dueNow(d, m.Header, now) || !c.judge(d, meta) {
 		return
 	}
@@ -142,7 +145,6 @@ func (c *Consumer) judge(d *delivery, meta ackMeta) bool {
 		return true
 	}
 	if !c.movable(d) {
-		d.msg.Attempt = max(d.msg.Attempt, meta.deliveries) // all there is to count by
 		return true
 	}
 	c.suspect(d)

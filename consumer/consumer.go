@@ -44,7 +44,8 @@ type Consumer struct {
 	closing       atomic.Bool  // the queues are closed, or about to be
 	busySince     atomic.Int64 // since when a suspect waits for an idle worker; 0: none does
 	source        atomic.Pointer[jetstream.StreamInfo]
-	maxAckPending int // of the account; 0: not known
+	maxPayload    atomic.Int64 // of the server
+	maxAckPending int          // of the account; 0: not known
 
 	mu    sync.Mutex // guards state and changes of observers
 	state State

@@ -63,7 +63,7 @@ func (c *Consumer) deadLetter(d *delivery, reason Reason, err error) (letter *mo
 	if d.msg.Tenant != "" {
 		header.Set(envelope.HeaderTenant, envelope.HeaderValue(d.msg.Tenant, maxTenantBytes))
 	}
-	room := int(c.nc.MaxPayload()) - headerSize(header) - len(envelope.HeaderStack) - len(envelope.HeaderError) - 2*headerOverhead
+	room := int(c.maxPayload.Load()) - headerSize(header) - len(envelope.HeaderStack) - len(envelope.HeaderError) - 2*headerOverhead
 	data := d.msg.Data
 	if room < len(data) {
 		if !c.keepsOrigin(d) {

@@ -43,7 +43,7 @@ const (
 // moved to the retry lane, where it waits as long without holding a place of the
 // main lane.
 func (c *Consumer) delay(d *delivery, now time.Time) {
-	wait := c.pacer.next(d, c.queues, now)
+	wait := c.pacer.next(d.msg.Tenant, c.departures(d.msg.Tenant), now)
 	if d.msg.Deliveries < maxDelayedTimes && c.pacer.away(now) < maxDelayed {
 		c.pacer.leave(now, wait)
 		c.handBack(d, wait, OutcomeDelay)
@@ -64,29 +64,36 @@ type pacer struct {
 	buckets
 }
 
-// next returns for how long to hand back d.
-func (p *pacer) next(d *delivery, queues *tenants.Queues[*delivery], now time.Time) time.Duration {
-	stat, _ := queues.Tenant(d.msg.Tenant)
-	interval := stat.Interval
-	if interval <= 0 {
-		interval = stat.Cost
-	}
-	interval = min(max(interval, time.Microsecond), maxDelay)
+// departures is what a tenant's queue holds and how often a message leaves it: as
+// measured, but never more often than the workers together could take one.
+func (c *Consumer) departures(tenant string) (d departures) {
+	stat, _ := c.queues.Tenant(tenant)
+	interval := max(stat.Interval, stat.Cost/time.Duration(c.cfg.Workers), time.Microsecond)
+	return departures{queued: stat.Queued, interval: min(interval, maxDelay)}
+}
+
+type departures struct {
+	queued   int
+	interval time.Duration
+}
+
+// next returns for how long to hand back a message of tenant.
+func (p *pacer) next(tenant string, d departures, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	due := p.queues[d.msg.Tenant]
-	if first := now.Add(max(time.Duration(stat.Queued/2)*interval, minDelay)); due.Before(first) {
+	due := p.queues[tenant]
+	if first := now.Add(max(time.Duration(d.queued/2)*d.interval, minDelay)); due.Before(first) {
 		p.forget(now)
 		due = first
 	}
-	due = due.Add(interval)
+	due = due.Add(d.interval)
 	if due.Sub(now) > maxDelay {
 		due = now.Add(maxDelay)
 	}
 	if p.queues == nil {
 		p.queues = make(map[string]time.Time)
 	}
-	p.queues[d.msg.Tenant] = due
+	p.queues[tenant] = due
 	return due.Sub(now)
 }
 

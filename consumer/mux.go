@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,9 +26,9 @@ type Route struct {
 const DefaultDownstream = "default"
 
 // Mux is a Handler that gives each message to the handler of its most specific
-// route. Two routes of which neither is more specific than the other, but which a
-// subject can match both, are a mistake that New reports. The zero Mux has no
-// routes. Routes are added before New; a Mux must not be changed after that.
+// route. Two routes that a subject can match both are a mistake that New reports,
+// unless one is more specific, or a third takes just what both match. The zero Mux
+// has no routes. Routes are added before New; a Mux must not be changed after that.
 type Mux struct {
 	routes []Route
 	root   routeNode
@@ -80,11 +81,6 @@ func (m *Mux) checkRoute(r Route) error {
 	if r.Timeout < 0 {
 		return fmt.Errorf("consumer: route %q: Timeout is %v, must not be negative", r.Subject, r.Timeout)
 	}
-	for _, other := range m.routes {
-		if ambiguous(r.Subject, other.Subject) {
-			return fmt.Errorf("consumer: routes %q and %q are ambiguous: some subjects match both, and neither is more specific; add a route for what both match", other.Subject, r.Subject)
-		}
-	}
 	return nil
 }
 
@@ -92,12 +88,36 @@ func (m *Mux) validate() error {
 	if len(m.errs) == 0 && len(m.routes) == 0 {
 		return errors.New("consumer: the Mux has no routes")
 	}
-	return errors.Join(m.errs...)
+	errs := m.errs
+	for i, r := range m.routes {
+		for _, other := range m.routes[:i] {
+			if err := m.checkPair(other.Subject, r.Subject); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
-// match returns the most specific route of subject, or nil. Because overlapping
-// routes are never ambiguous, the routes that match a subject form a chain, and the
-// first one found when a literal is tried before * and * before > is its least.
+// checkPair reports two routes that a subject can match both, unless one is more
+// specific, or a third takes just what both match.
+func (m *Mux) checkPair(a, b string) error {
+	if a == b {
+		return fmt.Errorf("consumer: there are two routes %q", a)
+	}
+	both, overlap := intersect(a, b)
+	if !overlap || both == a || both == b {
+		return nil
+	}
+	if slices.ContainsFunc(m.routes, func(r Route) bool { return r.Subject == both }) {
+		return nil
+	}
+	return fmt.Errorf("consumer: routes %q and %q are ambiguous: both match %q, and neither is more specific; add a route for it", a, b, both)
+}
+
+// match returns the most specific route of subject, or nil. Of the routes that match
+// a subject one is the least, because what two of them both match is a route too;
+// and it is the first to be found when a literal is tried before * and * before >.
 func (m *Mux) match(subject string) *Route { return m.root.match(subject) }
 
 func (n *routeNode) add(tokens []string, r *Route) {
@@ -166,31 +186,27 @@ func checkPattern(s string) error {
 	return nil
 }
 
-// ambiguous reports whether some subject matches both patterns and neither
-// matches a subset of the other; equal patterns are ambiguous too.
-func ambiguous(a, b string) bool {
+// intersect returns the pattern of the subjects that match both a and b; ok is false
+// if there are none.
+func intersect(a, b string) (both string, ok bool) {
 	as, bs := strings.Split(a, "."), strings.Split(b, ".")
-	var aNarrower, bNarrower bool
+	var tokens []string
 	for i := 0; ; i++ {
 		if i == len(as) || i == len(bs) {
-			// Both end here, or one is longer and they share no subject.
-			return len(as) == len(bs) && aNarrower == bNarrower
+			return strings.Join(tokens, "."), len(as) == len(bs)
 		}
 		x, y := as[i], bs[i]
 		switch {
-		case x == ">" && y == ">":
-			return aNarrower == bNarrower
 		case x == ">":
-			return aNarrower // b is narrower from here
+			return strings.Join(append(tokens, bs[i:]...), "."), true
 		case y == ">":
-			return bNarrower
-		case x == y:
-		case x == "*":
-			bNarrower = true
+			return strings.Join(append(tokens, as[i:]...), "."), true
+		case x == "*", x == y:
+			tokens = append(tokens, y)
 		case y == "*":
-			aNarrower = true
+			tokens = append(tokens, x)
 		default:
-			return false // two literals that differ: no common subject
+			return "", false // two literals that differ
 		}
 	}
 }

@@ -74,7 +74,7 @@ const copyRoom = 2 << 10
 // movable reports whether a copy of d fits into what the server takes. What does
 // not is retried in place, with JetStream's count for its attempts.
 func (c *Consumer) movable(d *delivery) bool {
-	return int64(d.size+copyRoom) <= c.nc.MaxPayload()
+	return int64(d.size+copyRoom) <= c.maxPayload.Load()
 }
 
 // move copies d to subject, and settles it as outcome once the copy is confirmed. If

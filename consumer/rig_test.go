@@ -218,3 +218,13 @@ func (r *rig) start(c *consumer.Consumer) {
 
 // goexit ends the calling goroutine, as t.FailNow does.
 func goexit() { runtime.Goexit() }
+
+// offline is a JetStream context for what needs no server.
+func offline(t *testing.T) jetstream.JetStream {
+	t.Helper()
+	js, err := jetstream.New(new(nats.Conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}

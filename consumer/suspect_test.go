@@ -125,7 +125,11 @@ func TestAMessageThatKillsTheProcessIsConvictedWithoutItsNeighbours(t *testing.T
 func TestADrainDoesNotCountAsAStrikeAgainstASuspect(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t)
-		cfg := config(t, func(cfg *consumer.Config) { cfg.DrainTimeout = time.Second; cfg.AckWait = 2 * time.Second; cfg.Logger = nil })
+		cfg := config(t, func(cfg *consumer.Config) {
+			cfg.DrainTimeout = time.Second
+			cfg.AckWait = 2 * time.Second
+			cfg.Logger = nil
+		})
 		// Deliver it four times without an outcome, so that it is a suspect.
 		r.run(cfg, record(nil))
 		time.Sleep(time.Second)

@@ -30,6 +30,7 @@ type topology struct {
 
 // streams makes sure of the three streams.
 func (t topology) streams(ctx context.Context) error {
+	t.c.maxPayload.Store(t.c.nc.MaxPayload())
 	source, err := t.source(ctx)
 	if err != nil {
 		return err

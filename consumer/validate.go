@@ -13,6 +13,7 @@ import (
 // Bounds of the config.
 const (
 	minAckWait      = time.Second
+	minBufferMsgs   = 4 // each lane needs one, and main a second
 	minBufferBytes  = 64 << 10
 	maxBufferMsgs   = 1 << 20
 	maxWorkers      = 1 << 16
@@ -47,7 +48,7 @@ func (cfg Config) validate() error {
 	deliver := cfg.Deliver == jetstream.DeliverAllPolicy || cfg.Deliver == jetstream.DeliverNewPolicy
 	c.that(deliver, "Deliver is %s, must be all or new", cfg.Deliver)
 	between(&c, "Workers", cfg.Workers, 1, maxWorkers)
-	between(&c, "Buffer.Messages", cfg.Buffer.Messages, 1, maxBufferMsgs)
+	between(&c, "Buffer.Messages", cfg.Buffer.Messages, minBufferMsgs, maxBufferMsgs)
 	between(&c, "Buffer.Bytes", cfg.Buffer.Bytes, minBufferBytes, math.MaxInt64)
 	between(&c, "AckWait", cfg.AckWait, minAckWait, 24*time.Hour)
 	between(&c, "DrainTimeout", cfg.DrainTimeout, 0, 24*time.Hour)
