@@ -77,5 +77,10 @@ func work(ctx context.Context, cfg *config.Config, link *natslink.Link, mux *con
 	if err != nil {
 		return &usageError{cfg.Explain(err)}
 	}
+	endpoint, err := startOps(cfg.Ops, c, log)
+	if err != nil {
+		return err
+	}
+	defer endpoint.close()
 	return c.Run(ctx)
 }

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
+	"github.com/spillwaymq/spillway/consumer"
+	"github.com/spillwaymq/spillway/consumer/metrics"
+	"github.com/spillwaymq/spillway/consumer/ops"
+)
+
+// How long the operations endpoint waits for its clients.
+const (
+	opsHeaderTimeout = 5 * time.Second
+	opsReadTimeout   = 30 * time.Second
+	opsIdleTimeout   = 2 * time.Minute
+	opsCloseTimeout  = 2 * time.Second
+	opsMaxHeader     = 64 << 10
+)
+
+// opsServer serves the operations endpoint of one consumer.
+type opsServer struct {
+	server *http.Server
+	log    *slog.Logger
+	ended  chan struct{}
+}
+
+// startOps listens and serves; without an address it does nothing. It must be called
+// before the consumer runs.
+func startOps(cfg config.Ops, c *consumer.Consumer, log *slog.Logger) (*opsServer, error) {
+	if cfg.Listen == "" {
+		return nil, nil
+	}
+	handler, err := opsHandler(cfg, c, log)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("ops.listen: %w", err)
+	}
+	s := &opsServer{log: log, ended: make(chan struct{}), server: &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: opsHeaderTimeout,
+		ReadTimeout:       opsReadTimeout,
+		IdleTimeout:       opsIdleTimeout,
+		MaxHeaderBytes:    opsMaxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}}
+	log.Info("operations endpoint is ready", "url", "http://"+listener.Addr().String())
+	go s.serve(listener)
+	return s, nil
+}
+
+func (s *opsServer) serve(listener net.Listener) {
+	defer close(s.ended)
+	if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		s.log.Error("operations endpoint ended", "error", err)
+	}
+}
+
+// close ends the endpoint, and with it the answers that take long.
+func (s *opsServer) close() {
+	if s == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), opsCloseTimeout)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		_ = s.server.Close()
+	}
+	<-s.ended
+}
+
+func opsHandler(cfg config.Ops, c *consumer.Consumer, log *slog.Logger) (http.Handler, error) {
+	token, err := readToken(cfg.TokenFile)
+	if err != nil {
+		return nil, err
+	}
+	collector, err := metrics.New(c, metrics.Options{})
+	if err != nil {
+		return nil, err
+	}
+	scrape, err := metrics.Handler(collector)
+	if err != nil {
+		return nil, err
+	}
+	return ops.New(ops.Config{Consumer: c, Metrics: scrape, Listen: cfg.Listen, Token: token, Logger: log})
+}
+
+// readToken returns the content of a file, "" if none is named.
+func readToken(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", &usageError{fmt.Errorf("ops.token_file: %w", err)}
+	}
+	token := strings.TrimSpace(string(text))
+	if token == "" {
+		return "", &usageError{fmt.Errorf("ops.token_file: %s is empty", name)}
+	}
+	return token, nil
+}
