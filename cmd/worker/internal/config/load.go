@@ -109,7 +109,7 @@ func (c *Config) check() findings {
 	rules := checker{file: c.name, origins: c.origins}
 	rules.checkFile(&c.File)
 	rules.translate("", c.Consumer().Validate())
-	if strictyaml.Problems(rules.problems).About("tenants.default") {
+	if rules.problems.About("tenants.default") {
 		return findings(rules.problems) // each override would have the same mistakes
 	}
 	for name, patch := range c.Tenants.Overrides {
