@@ -17,6 +17,9 @@ var ErrNotFound = errors.New("message not found")
 
 // Get returns the message of a sequence, with its payload.
 func Get(ctx context.Context, js jetstream.JetStream, stream string, seq uint64) (Message, error) {
+	if seq == 0 { // which the server takes for a mistake in the request
+		return Message{}, fmt.Errorf("message 0 of stream %s: %w", stream, ErrNotFound)
+	}
 	return get(ctx, js, stream, getRequest{Seq: seq})
 }
 
