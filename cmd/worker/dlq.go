@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/dlq"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
+)
+
+// dlqCommand is about the dead letters of the durable of a config file.
+type dlqCommand struct {
+	List    dlqListCommand    `cmd:"" name:"ls" help:"List dead letters, the oldest first."`
+	Show    dlqShowCommand    `cmd:"" help:"Show all of one dead letter."`
+	Replay  dlqReplayCommand  `cmd:"" help:"Hand dead letters to the durable again, and remove each when its copy is confirmed."`
+	Discard dlqDiscardCommand `cmd:"" help:"Remove dead letters for good."`
+}
+
+// dlqFilter are the flags that say which dead letters are meant.
+type dlqFilter struct {
+	Tenant string `help:"Only those of this tenant."`
+	Reason string `help:"Only those that died of this: permanent, attempts, no_tenant, bad_tenant, no_route, too_large, crash, bad_copy."`
+	Since  since  `placeholder:"TIME" help:"Only those that died since then: 24h ago, or 2006-01-02T15:04:05Z."`
+	Limit  int    `help:"At most so many (default: all)."`
+}
+
+// since is a time, written as one or as how long ago it was.
+type since struct{ time.Time }
+
+// UnmarshalText reads a time.
+func (s *since) UnmarshalText(text []byte) error {
+	if ago, err := time.ParseDuration(string(text)); err == nil && ago >= 0 {
+		s.Time = time.Now().Add(-ago)
+		return nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, string(text)); err == nil {
+			s.Time = t
+			return nil
+		}
+	}
+	return fmt.Errorf("%q must be like 24h, 2006-01-02 or 2006-01-02T15:04:05Z", text)
+}
+
+func (f dlqFilter) filter() dlq.Filter {
+	return dlq.Filter{Tenant: f.Tenant, Reason: f.Reason, Since: f.Since.Time, Limit: f.Limit}
+}
+
+// Validate is called by kong.
+func (f dlqFilter) Validate() error {
+	if f.Limit < 0 {
+		return fmt.Errorf("--limit is %d, must not be negative", f.Limit)
+	}
+	return nil
+}
+
+// pick returns the entries of these sequences, or without any those of f.
+func (f dlqFilter) pick(ctx context.Context, letters *dlq.Letters, sequences []uint64) (iter.Seq2[dlq.Entry, error], error) {
+	if len(sequences) == 0 {
+		return letters.List(ctx, f.filter()), nil
+	}
+	if f != (dlqFilter{}) {
+		return nil, &usageError{errors.New("give sequences, or flags that say which are meant, not both")}
+	}
+	return letters.Pick(ctx, sequences...), nil
+}
+
+// withLetters calls do with the dead letters of the config.
+func (s *settings) withLetters(p *process, do func(ctx context.Context, letters *dlq.Letters) error) error {
+	return s.withNATS(p, func(ctx context.Context, cfg *config.Config, link *natslink.Link) error {
+		letters, err := dlq.New(link.JetStream, dlq.Config{
+			Stream: cfg.Stream, Durable: cfg.Durable,
+			DeadLetter: cfg.DeadLetter.Stream, Overflow: cfg.Overflow.Stream,
+		})
+		if err != nil {
+			return err
+		}
+		return do(ctx, letters)
+	})
+}
+
+type dlqListCommand struct {
+	settings
+	dlqFilter
+
+	JSON bool `help:"As a JSON array."`
+}
+
+// Run lists.
+func (d *dlqListCommand) Run(p *process) error {
+	return d.withLetters(p, func(ctx context.Context, letters *dlq.Letters) error {
+		out := newListing(p.stdout, d.JSON, "SEQ", "DIED", "TENANT", "REASON", "ATTEMPTS", "BYTES", "SUBJECT", "ERROR")
+		for e, err := range letters.List(ctx, d.filter()) {
+			if err != nil {
+				return errors.Join(err, out.close("no dead letters were read"))
+			}
+			err := out.add(e, e.Sequence, e.Died.UTC().Format(time.RFC3339), e.Tenant, e.Reason, e.Attempts, e.Size, e.Subject, e.Error)
+			if err != nil {
+				return err
+			}
+		}
+		return out.close("no dead letters")
+	})
+}
+
+type dlqShowCommand struct {
+	settings
+
+	Sequence uint64 `arg:"" name:"seq" help:"Its sequence, as ls tells."`
+	JSON     bool   `help:"As JSON, the payload in base64."`
+	Payload  bool   `help:"The payload alone, as it is."`
+}
+
+// Run shows.
+func (d *dlqShowCommand) Run(p *process) error {
+	return d.withLetters(p, func(ctx context.Context, letters *dlq.Letters) error {
+		letter, err := letters.Show(ctx, d.Sequence)
+		switch {
+		case err != nil:
+			return err
+		case d.Payload && letter.Gone != "":
+			return errors.New(letter.Gone)
+		case d.Payload:
+			_, err = p.stdout.Write(letter.Data)
+			return err
+		case d.JSON:
+			encoder := json.NewEncoder(p.stdout)
+			encoder.SetIndent("", "  ")
+			return encoder.Encode(letter)
+		}
+		return printLetter(p.stdout, letter)
+	})
+}
+
+// dlqChange are the flags of what changes the dead letters.
+type dlqChange struct {
+	settings
+	dlqFilter
+
+	Sequences []uint64 `arg:"" optional:"" name:"seq" help:"Their sequences, as ls tells, in place of the flags that say which are meant."`
+	DryRun    bool     `help:"Only tell what would be done."`
+	JSON      bool     `help:"As a JSON array."`
+}
+
+type dlqReplayCommand struct {
+	dlqChange
+
+	ToSubject string `placeholder:"SUBJECT" help:"Publish them there instead, for all who consume that subject."`
+}
+
+// Run replays.
+func (d *dlqReplayCommand) Run(p *process) error {
+	return d.change(p, "replayed", func(ctx context.Context, letters *dlq.Letters, entries iter.Seq2[dlq.Entry, error]) iter.Seq2[dlq.Result, error] {
+		return letters.Replay(ctx, entries, dlq.Replay{ToSubject: d.ToSubject, DryRun: d.DryRun})
+	})
+}
+
+type dlqDiscardCommand struct {
+	dlqChange
+
+	All bool `help:"All of them: needed where no flag and no sequence says which are meant."`
+}
+
+// Run discards.
+func (d *dlqDiscardCommand) Run(p *process) error {
+	if !d.All && !d.DryRun && len(d.Sequences) == 0 && d.dlqFilter == (dlqFilter{}) {
+		return &usageError{errors.New("say which dead letters are to be removed for good, or --all")}
+	}
+	return d.change(p, "discarded", func(ctx context.Context, letters *dlq.Letters, entries iter.Seq2[dlq.Entry, error]) iter.Seq2[dlq.Result, error] {
+		return letters.Discard(ctx, entries, d.DryRun)
+	})
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// deadLetters is a worker with dead letters of acme, globex and acme.
+type deadLetters struct {
+	t       *testing.T
+	url     string // of the downstream
+	nats    string
+	answer  chan<- int
+	arrived <-chan string
+}
+
+func newDeadLetters(t *testing.T) *deadLetters {
+	t.Helper()
+	url, arrived, answer := downstream(t)
+	w := start(t, fileWith(url), "run", "--embedded", "nats")
+	js := w.connect()
+	w.await("consuming")
+	dead, err := js.OrderedConsumer(t.Context(), "JOBS_DEAD", jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tenant := range []string{"acme", "globex", "acme"} {
+		answer <- http.StatusUnprocessableEntity
+		if _, err := js.Publish(t.Context(), "jobs."+tenant+".x", []byte("\x1b["+tenant)); err != nil {
+			t.Fatal(err)
+		}
+		<-arrived
+		if _, err := dead.Next(jetstream.FetchMaxWait(patience)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &deadLetters{t: t, url: url, nats: js.Conn().ConnectedUrl(), answer: answer, arrived: arrived}
+}
+
+// dlq runs "worker dlq" with the config of the worker.
+func (d *deadLetters) dlq(command string, args ...string) (code int, stdout, stderr string) {
+	d.t.Helper()
+	return run(d.t, fileWith(d.url), append([]string{"dlq", command, "--set", "nats.url=" + d.nats}, args...)...)
+}
+
+// sequences lists, and returns what is there as "tenant sequence".
+func (d *deadLetters) sequences(args ...string) []string {
+	d.t.Helper()
+	code, stdout, stderr := d.dlq("ls", append([]string{"--json"}, args...)...)
+	var entries []struct {
+		Sequence uint64
+		Tenant   string
+	}
+	if err := json.Unmarshal([]byte(stdout), &entries); err != nil || code != exitClean {
+		d.t.Fatalf("ls: exit code is %d, %v: %s %s", code, err, stdout, stderr)
+	}
+	var found []string
+	for _, e := range entries {
+		found = append(found, fmt.Sprintf("%s %d", e.Tenant, e.Sequence))
+	}
+	return found
+}
+
+func (d *deadLetters) want(found []string, want string) {
+	d.t.Helper()
+	if got := strings.Join(found, ", "); got != want {
+		d.t.Errorf("dead letters are %q, want %q", got, want)
+	}
+}
+
+func TestDeadLettersAreListed(t *testing.T) {
+	d := newDeadLetters(t)
+	d.want(d.sequences(), "acme 1, globex 2, acme 3")
+	d.want(d.sequences("--tenant", "acme", "--reason", "permanent", "--since", "1h"), "acme 1, acme 3")
+	d.want(d.sequences("--limit", "2"), "acme 1, globex 2")
+	d.want(d.sequences("--reason", "crash"), "")
+	d.want(d.sequences("--since", "2999-01-01"), "")
+
+	code, stdout, _ := d.dlq("ls")
+	if code != exitClean || !strings.HasPrefix(stdout, "SEQ  DIED") || strings.Count(stdout, "\n") != 4 {
+		t.Errorf("exit code is %d, table is\n%s", code, stdout)
+	}
+	for _, args := range [][]string{{"ls", "--since", "soon"}, {"ls", "--limit", "-1"}, {"show", "x"}, {"discard"}, {"discard", "1", "--tenant", "acme"}} {
+		if code, _, stderr := d.dlq(args[0], args[1:]...); code != exitUsage {
+			t.Errorf("%q: exit code is %d: %s", args, code, stderr)
+		}
+	}
+}
+
+func TestADeadLetterIsShownSoThatItDoesATerminalNoHarm(t *testing.T) {
+	d := newDeadLetters(t)
+	code, stdout, _ := d.dlq("show", "2")
+	if code != exitClean || !strings.Contains(stdout, "globex") || !strings.Contains(stdout, "422") || strings.Contains(stdout, "\x1b") {
+		t.Errorf("exit code is %d, shown is\n%s", code, stdout)
+	}
+	if code, stdout, _ := d.dlq("show", "2", "--payload"); code != exitClean || stdout != "\x1b[globex" {
+		t.Errorf("exit code is %d, payload is %q", code, stdout)
+	}
+	if code, _, stderr := d.dlq("show", "99"); code != exitFailed || !strings.Contains(stderr, "not found") {
+		t.Errorf("exit code is %d: %s", code, stderr)
+	}
+}
+
+func TestDeadLettersAreReplayed(t *testing.T) {
+	d := newDeadLetters(t)
+	if code, stdout, _ := d.dlq("replay", "--dry-run"); code != exitClean || strings.Count(stdout, "would be replayed") != 3 {
+		t.Errorf("exit code of a dry run is %d:\n%s", code, stdout)
+	}
+	if code, stdout, stderr := d.dlq("replay", "--tenant", "globex"); code != exitClean {
+		t.Fatalf("exit code is %d:\n%s%s", code, stdout, stderr)
+	}
+	d.answer <- http.StatusOK
+	if got := <-d.arrived; got != "globex:\x1b[globex" {
+		t.Errorf("replayed is %q", got)
+	}
+	d.want(d.sequences(), "acme 1, acme 3")
+	if code, stdout, stderr := d.dlq("replay", "3", "77"); code != exitFailed || !strings.Contains(stderr, "not found") {
+		t.Errorf("exit code of one that is not there is %d:\n%s%s", code, stdout, stderr)
+	}
+	d.answer <- http.StatusOK
+	if got := <-d.arrived; got != "acme:\x1b[acme" {
+		t.Errorf("replayed is %q", got)
+	}
+	d.want(d.sequences(), "acme 1")
+}
+
+func TestDeadLettersAreDiscarded(t *testing.T) {
+	d := newDeadLetters(t)
+	if code, stdout, _ := d.dlq("discard", "--dry-run"); code != exitClean || strings.Count(stdout, "would be discarded") != 3 {
+		t.Errorf("exit code of a dry run is %d:\n%s", code, stdout)
+	}
+	if code, stdout, stderr := d.dlq("discard", "1"); code != exitClean {
+		t.Errorf("exit code is %d:\n%s%s", code, stdout, stderr)
+	}
+	d.want(d.sequences(), "globex 2, acme 3")
+	if code, stdout, stderr := d.dlq("discard", "--all", "--json"); code != exitClean || !strings.Contains(stdout, `"removed": true`) {
+		t.Errorf("exit code is %d:\n%s%s", code, stdout, stderr)
+	}
+	d.want(d.sequences(), "")
+}
