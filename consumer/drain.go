@@ -17,7 +17,7 @@ const (
 // drain is the orderly stop: no more pulls, finish what is held, settle the moves,
 // hand back the rest, flush. Each step has a bound of its own, so that a step that
 // runs out takes nothing from the next.
-func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopWork, stopHelp context.CancelFunc) error {
+func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopHelp context.CancelFunc) error {
 	c.setState(StateDraining)
 	c.log.Info("draining", "held", c.held.Load(), "timeout", c.cfg.DrainTimeout)
 	stopLanes()
@@ -25,7 +25,6 @@ func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopWork, sto
 
 	finished := c.awaitHeld(ctx)
 	c.handBackQueued()
-	stopWork()
 	var errs []error
 	if !finished {
 		errs = append(errs, ErrDrainTimeout)

@@ -37,15 +37,13 @@ func (c *Consumer) Run(ctx context.Context) error {
 	// The goroutines outlive ctx: the drain ends them one kind after the other.
 	base := context.WithoutCancel(ctx)
 	laneCtx, stopLanes := context.WithCancel(base)
-	workCtx, stopWork := context.WithCancel(base)
 	helpCtx, stopHelp := context.WithCancel(base)
 	defer stopLanes()
-	defer stopWork()
 	defer stopHelp()
 
 	cr := &crew{fatal: make(chan error, 1)}
 	c.startHelpers(helpCtx, cr)
-	c.startWorkers(workCtx, cr)
+	c.startWorkers(base, cr)
 	for _, l := range c.lanes {
 		cr.lanes.Go(func() { l.run(laneCtx) })
 	}
@@ -58,7 +56,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	case fatal = <-cr.fatal:
 		c.log.Error("cannot go on", "error", fatal)
 	}
-	return errors.Join(fatal, c.drain(base, cr, stopLanes, stopWork, stopHelp))
+	return errors.Join(fatal, c.drain(base, cr, stopLanes, stopHelp))
 }
 
 func (c *Consumer) begin() error {
