@@ -56,6 +56,12 @@ func start(t *testing.T, config string, args ...string) *worker {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startProgram(t, program, dir, args...)
+}
+
+// startProgram starts a program that is the command, or becomes it.
+func startProgram(t *testing.T, program, dir string, args ...string) *worker {
+	t.Helper()
 	w := &worker{t: t, cmd: exec.Command(program, args...), log: make(chan logLine, 4096)}
 	w.cmd.Dir = dir
 	w.cmd.Env = append(os.Environ(), asWorker+"=1")
