@@ -1,0 +1,24 @@
+// Command bench measures Spillway beside its peers, in one run on one machine, and
+// says whether the figures it claims hold there.
+//
+//	go run . [flags] throughput|isolation|memory|scheduler|all
+//
+// Every scenario runs on an embedded nats-server with file storage in a temporary
+// directory. Contestants take turns, round by round, on streams that were filled
+// before; a figure is the median of its rounds, a ratio the median of the ratios of
+// each round, so that a neighbour's noise hits both sides of it.
+//
+// The result is a table of claims, or JSON with --json. The exit code is 0 when all
+// bounds hold, 1 when one is missed or a run failed, 2 for wrong usage.
+//
+// It is a module of its own, so that the peers never enter the module of Spillway.
+//
+// # Files
+//
+// main, settings: the command. report, machine, stats: what it prints. server, fill:
+// the NATS that is measured on. throughput: rounds of races; race: one contestant
+// against the clock, cpu and profile beside it; plain, watermill, spillway: the
+// contestants. isolation: rounds of laps; lap: a flood beside a quiet tenant. memory:
+// consumers in processes of their own; child: such a process, gauge: what it uses.
+// scheduler: the queues alone.
+package main

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Exit codes.
+const (
+	exitHeld   = 0
+	exitMissed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// scenario is one thing to measure.
+type scenario struct {
+	name string
+	run  func(ctx context.Context, e *env) ([]row, error)
+}
+
+// scenarios in the order of "all".
+func scenarios() []scenario {
+	return []scenario{{"throughput", throughput}, {"isolation", isolation}, {"memory", memory}, {"scheduler", schedule}}
+}
+
+func names() []string {
+	var all []string
+	for _, s := range scenarios() {
+		all = append(all, s.name)
+	}
+	return all
+}
+
+// env is what a scenario works with.
+type env struct {
+	settings
+	broker *broker
+	js     jetstream.JetStream // for filling and asking
+	log    io.Writer
+}
+
+// say tells the user what goes on.
+func (e *env) say(format string, args ...any) { _, _ = fmt.Fprintf(e.log, format+"\n", args...) }
+
+// execute is main without the process.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == childArg {
+		return child(ctx, os.Stdin, stdout, stderr)
+	}
+	s, err := parse(args, stderr)
+	if err != nil {
+		return exitUsage
+	}
+	rep := report{Machine: thisMachine()}
+	for _, sc := range scenarios() {
+		if s.scenario != "all" && s.scenario != sc.name {
+			continue
+		}
+		rows, err := runOne(ctx, s, sc, stderr)
+		if err != nil {
+			_, _ = fmt.Fprintln(stderr, err)
+			return exitMissed
+		}
+		rep.Rows = append(rep.Rows, rows...)
+	}
+	write := rep.writeTable
+	if s.json {
+		write = rep.writeJSON
+	}
+	if err := write(stdout); err != nil || !rep.held() {
+		return exitMissed
+	}
+	return exitHeld
+}
+
+// runOne runs sc on a server of its own.
+func runOne(ctx context.Context, s settings, sc scenario, log io.Writer) (rows []row, err error) {
+	b, err := startBroker(s.tcp)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, b.stop()) }()
+	js, err := b.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer js.Conn().Close()
+	return sc.run(ctx, &env{settings: s, broker: b, js: js, log: log})
+}
