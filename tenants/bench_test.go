@@ -34,8 +34,6 @@ func backlogged(b *testing.B, n, classes int) (*Queues[int], []string, []string)
 	return q, names, kinds
 }
 
-var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
 // BenchmarkQueues is one Push, Next and Done with every tenant backlogged. With "given"
 // the time is an argument, with "clock" it is read three times.
 func BenchmarkQueues(b *testing.B) {

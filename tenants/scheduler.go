@@ -275,22 +275,24 @@ func (s *scheduler) ungate(now int64) {
 }
 
 // setOpen opens or closes a class. Its queues stay where they are, with tags that grow
-// old, so a class that opens forgives nothing but what was owed when it closed: no queue
-// is further behind virtual time than the one that was furthest behind then.
+// old. So a class that opens sets a floor: no queue of it is further behind virtual time
+// than the one that was furthest behind when it closed. If virtual time has not moved
+// there is nothing to make up for.
 func (s *scheduler) setOpen(c *class, open bool) {
 	if c.open == open {
 		return
 	}
 	c.open = open
-	if !open {
+	switch {
+	case !open:
 		c.closedAt = s.v
-		return
+	case s.v > c.closedAt:
+		lag := 0.0
+		if len(c.heap.entries) > 0 {
+			lag = max(0, c.closedAt-c.due().tag)
+		}
+		c.floor = max(c.floor, s.v-lag)
 	}
-	lag := 0.0
-	if len(c.heap.entries) > 0 {
-		lag = max(0, c.closedAt-c.due().tag)
-	}
-	c.floor = max(c.floor, s.v-lag)
 }
 
 // rebase moves the origin of virtual time up to now. Nothing but differences counts, and

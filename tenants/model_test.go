@@ -1,0 +1,391 @@
+package tenants
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// A model is Queues as plainly as one can write it, fairness aside, beside the real ones:
+// some that forget tenants and some that do not, which must agree in everything.
+type model struct {
+	real, keeps *Queues[int]
+	now         time.Time
+	next        int
+	queues      map[modelKey]*modelQueue
+	policy      map[string]Policy
+	shut        map[string]bool
+	running     []modelRun
+	ended       []modelRun
+	total, size int
+	v           float64
+}
+
+type modelKey struct{ tenant, class string }
+
+type modelQueue struct {
+	items []int // values, which are in order of arrival
+	bytes int
+	over  bool
+	gate  time.Time
+}
+
+type modelRun struct{ real, keeps Job[int] }
+
+const (
+	modelMessages = 12
+	modelBytes    = 120
+)
+
+func newModel(t *rapid.T) *model {
+	m := &model{
+		now: start, queues: map[modelKey]*modelQueue{},
+		policy: map[string]Policy{}, shut: map[string]bool{},
+	}
+	c := Config{Messages: modelMessages, Bytes: modelBytes, Forget: 3 * time.Millisecond, Default: m.of("")}
+	var err, err2 error
+	m.real, err = NewQueues[int](c)
+	m.keeps, err2 = NewQueues[int](c)
+	if err = errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	m.keeps.s.keepAll = true
+	return m
+}
+
+func (m *model) of(tenant string) Policy {
+	if p, ok := m.policy[tenant]; ok {
+		return p
+	}
+	return Policy{Queue: 5, Bytes: 50, High: 0.8, Low: 0.4, Weight: 1}
+}
+
+func (m *model) queue(k modelKey) *modelQueue {
+	if m.queues[k] == nil {
+		m.queues[k] = &modelQueue{}
+	}
+	return m.queues[k]
+}
+
+func (m *model) inFlight(tenant string) (n int) {
+	for _, r := range m.running {
+		if r.real.Tenant == tenant {
+			n++
+		}
+	}
+	return n
+}
+
+// atHigh and atLow are the marks, from what the documentation says.
+func (m *model) atHigh(k modelKey) bool {
+	p, q := m.of(k.tenant), m.queue(k)
+	return float64(len(q.items)) >= p.High*float64(p.Queue) || float64(q.bytes) >= p.High*float64(p.Bytes)
+}
+
+func (m *model) atLow(k modelKey) bool {
+	p, q := m.of(k.tenant), m.queue(k)
+	return float64(len(q.items)) <= p.Low*float64(p.Queue) && float64(q.bytes) <= p.Low*float64(p.Bytes)
+}
+
+func (m *model) admit(k modelKey, size int) error {
+	p, q := m.of(k.tenant), m.queue(k)
+	if m.total >= modelMessages || m.size+size > modelBytes {
+		return ErrFull
+	}
+	if len(q.items) > 0 && q.bytes+size > int(p.Bytes) {
+		q.over = true
+	}
+	if q.over && !p.Hold {
+		return ErrShed
+	}
+	return nil
+}
+
+func (m *model) push(t *rapid.T) {
+	k := drawKey(t)
+	size := rapid.IntRange(0, 30).Draw(t, "size")
+	want := m.admit(k, size)
+	m.next++
+	err := m.real.PushAt(m.now, k.tenant, k.class, m.next, size)
+	err2 := m.keeps.PushAt(m.now, k.tenant, k.class, m.next, size)
+	if err != want || err2 != want {
+		t.Fatalf("Push(%v, %d bytes) is %v and %v, want %v", k, size, err, err2, want)
+	}
+	if err == nil {
+		q := m.queue(k)
+		q.items = append(q.items, m.next)
+		m.count(k, size, 1)
+	}
+}
+
+// count is for n items of size bytes more.
+func (m *model) count(k modelKey, size, n int) {
+	q := m.queue(k)
+	q.bytes += n * size
+	m.size += n * size
+	m.total += n
+	if m.atHigh(k) && n > 0 {
+		q.over = true
+	}
+	if n < 0 && m.atLow(k) {
+		q.over = false
+	}
+}
+
+func (m *model) take(t *rapid.T) {
+	j, ok := m.real.TryNext(m.now)
+	j2, ok2 := m.keeps.TryNext(m.now)
+	if ok != ok2 || j.Value != j2.Value {
+		t.Fatalf("with forgetting %d %v, without %d %v", j.Value, ok, j2.Value, ok2)
+	}
+	if !ok {
+		for k := range m.queues {
+			if why := m.waits(k); why == "" {
+				t.Fatalf("nothing runs, and %v has no reason to wait", k)
+			}
+		}
+		return
+	}
+	k := modelKey{j.Tenant, j.Class}
+	if why := m.waits(k); why != "" {
+		t.Fatalf("%v runs, and should wait: %s", k, why)
+	}
+	q := m.queue(k)
+	if q.items[0] != j.Value {
+		t.Fatalf("%v: item %d runs, %d is at the head", k, j.Value, q.items[0])
+	}
+	q.items = q.items[1:]
+	m.count(k, j.Size, -1)
+	m.running = append(m.running, modelRun{j, j2})
+}
+
+// waits says why nothing of a queue may run.
+func (m *model) waits(k modelKey) string {
+	p, q := m.of(k.tenant), m.queue(k)
+	switch {
+	case len(q.items) == 0:
+		return "empty"
+	case m.shut[k.class]:
+		return "class closed"
+	case p.Paused:
+		return "paused"
+	case p.MaxInFlight > 0 && m.inFlight(k.tenant) >= p.MaxInFlight:
+		return "cap"
+	case q.gate.After(m.now):
+		return "requeued"
+	}
+	return ""
+}
+
+func (m *model) end(t *rapid.T) modelRun {
+	if len(m.running) == 0 {
+		t.Skip("nothing runs")
+	}
+	i := rapid.IntRange(0, len(m.running)-1).Draw(t, "run")
+	r := m.running[i]
+	m.running = append(m.running[:i:i], m.running[i+1:]...)
+	m.ended = append(m.ended, r)
+	return r
+}
+
+func (m *model) done(t *rapid.T) {
+	r := m.end(t)
+	m.real.DoneAt(m.now, r.real)
+	m.keeps.DoneAt(m.now, r.keeps)
+}
+
+func (m *model) doneAgain(t *rapid.T) {
+	if len(m.ended) == 0 {
+		t.Skip("nothing has ended")
+	}
+	r := rapid.SampledFrom(m.ended).Draw(t, "ended")
+	if rapid.Bool().Draw(t, "requeue") {
+		m.real.RequeueAt(m.now, r.real, m.now)
+	} else {
+		m.real.DoneAt(m.now, r.real)
+	}
+}
+
+func (m *model) requeue(t *rapid.T) {
+	r := m.end(t)
+	notBefore := m.now.Add(time.Duration(rapid.IntRange(-1, 4).Draw(t, "in")) * time.Millisecond)
+	m.real.RequeueAt(m.now, r.real, notBefore)
+	m.keeps.RequeueAt(m.now, r.keeps, notBefore)
+	k := modelKey{r.real.Tenant, r.real.Class}
+	q := m.queue(k)
+	at := 0
+	for at < len(q.items) && q.items[at] < r.real.Value {
+		at++
+	}
+	q.items = append(q.items[:at:at], append([]int{r.real.Value}, q.items[at:]...)...)
+	if notBefore.After(q.gate) {
+		q.gate = notBefore
+	}
+	m.count(k, r.real.Size, 1)
+}
+
+func (m *model) setPolicy(t *rapid.T) {
+	k := drawKey(t)
+	p := Policy{
+		Queue: rapid.IntRange(1, 8).Draw(t, "queue"), Bytes: 50, High: 0.8, Low: 0.4,
+		Weight:      rapid.SampledFrom([]float64{0.5, 1, 3}).Draw(t, "weight"),
+		MaxInFlight: rapid.IntRange(0, 2).Draw(t, "cap"),
+		Hold:        rapid.Bool().Draw(t, "hold"),
+		Paused:      rapid.IntRange(0, 3).Draw(t, "pause") == 0,
+	}
+	if err := errors.Join(m.real.SetPolicy(k.tenant, p), m.keeps.SetPolicy(k.tenant, p)); err != nil {
+		t.Fatal(err)
+	}
+	m.policy[k.tenant] = p
+	for other, q := range m.queues {
+		if other.tenant == k.tenant {
+			q.over = len(q.items) > 0 && (m.atHigh(other) || q.over && !m.atLow(other))
+		}
+	}
+}
+
+func (m *model) setOpen(t *rapid.T) {
+	k, open := drawKey(t), rapid.Bool().Draw(t, "open")
+	m.real.SetOpen(k.class, open)
+	m.keeps.SetOpen(k.class, open)
+	m.shut[k.class] = !open
+}
+
+func (m *model) wait(t *rapid.T) {
+	m.now = m.now.Add(time.Duration(rapid.IntRange(1, 4000).Draw(t, "µs")) * time.Microsecond)
+}
+
+func (m *model) check(t *rapid.T) {
+	if v := m.real.s.v; v < m.v || math.IsNaN(v) {
+		t.Fatalf("virtual time fell from %v to %v", m.v, v)
+	} else {
+		m.v = v
+	}
+	if m.keeps.s.v != m.v {
+		t.Fatalf("virtual time is %v, and %v when nobody is forgotten", m.v, m.keeps.s.v)
+	}
+	if m.real.Len() != m.total || m.real.Bytes() != int64(m.size) {
+		t.Fatalf("%d items of %d bytes, want %d of %d", m.real.Len(), m.real.Bytes(), m.total, m.size)
+	}
+	holding := false
+	for k, q := range m.queues {
+		holding = holding || q.over && m.of(k.tenant).Hold
+		st, ok := m.real.Tenant(k.tenant)
+		if !ok && len(q.items) > 0 {
+			t.Fatalf("tenant %s is forgotten with %d items", k.tenant, len(q.items))
+		}
+		for class, qs := range st.Classes() {
+			if class == k.class && (qs.Queued != len(q.items) || qs.Over != q.over) {
+				t.Fatalf("%v is %+v, want %d queued, over %v", k, qs, len(q.items), q.over)
+			}
+		}
+		if st.InFlight != m.inFlight(k.tenant) {
+			t.Fatalf("%s has %d in flight, want %d", k.tenant, st.InFlight, m.inFlight(k.tenant))
+		}
+		if st.Accepted != st.Finished+uint64(st.Queued+st.InFlight) {
+			t.Fatalf("%s does not add up: %+v", k.tenant, st)
+		}
+	}
+	if m.real.Holding() != holding {
+		t.Fatalf("Holding is %v, want %v", !holding, holding)
+	}
+}
+
+func drawKey(t *rapid.T) modelKey {
+	return modelKey{
+		rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "tenant"),
+		rapid.SampledFrom([]string{"x", "y"}).Draw(t, "class"),
+	}
+}
+
+func TestQueuesDoAsTheModelWhoeverIsForgotten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := newModel(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"push": m.push, "push again": m.push, "take": m.take, "take again": m.take,
+			"done": m.done, "done again": m.doneAgain, "requeue": m.requeue,
+			"set policy": m.setPolicy, "set open": m.setOpen, "wait": m.wait, "": m.check,
+		})
+	})
+}
+
+func TestTenantNamesDoNotGrowTheMemory(t *testing.T) {
+	q := newQueues(t, Config{Forget: time.Hour})
+	q.s.maxIdle = 100
+	if err := q.PushAt(start, "waits", "shut", 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	q.SetOpen("shut", false) // so that the busy period never ends
+	now := start
+	for i := range 5000 {
+		if err := q.PushAt(now, fmt.Sprint("name ", i), "", 0, 1); err != nil {
+			t.Fatal(err)
+		}
+		j, ok := q.TryNext(now)
+		if !ok {
+			t.Fatal("nothing runs")
+		}
+		now = now.Add(time.Millisecond)
+		q.DoneAt(now, j)
+	}
+	if n := len(q.s.tenants); n > 102 {
+		t.Errorf("%d tenants are known, want at most 100 idle ones and the one that waits", n)
+	}
+	if n := len(q.s.queues); n > 103 {
+		t.Errorf("%d queues were made, want them used again", n)
+	}
+	if q.s.tenants["waits"] == nil {
+		t.Error("a tenant with something queued is forgotten")
+	}
+}
+
+func TestNewNamesDoNotStarveATenant(t *testing.T) {
+	q := newQueues(t, Config{Forget: time.Hour})
+	q.s.maxIdle = 50
+	now := start
+	push := func(tenant string) {
+		t.Helper()
+		if err := q.PushAt(now, tenant, "", 0, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	push("steady")
+	push("steady")
+	for i, n := 0, 0; n < 2; i++ {
+		push(fmt.Sprint("name ", i))
+		j, _ := q.TryNext(now)
+		now = now.Add(time.Millisecond)
+		q.DoneAt(now, j)
+		if j.Tenant == "steady" {
+			n++
+		}
+		if i > 200 {
+			t.Fatalf("%d names went before the second item of the steady tenant", i)
+		}
+	}
+}
+
+func TestATenantIsForgottenAfterItsTime(t *testing.T) {
+	q := newQueues(t, Config{Forget: time.Minute})
+	run := func(tenant string, now time.Time) {
+		t.Helper()
+		if err := q.PushAt(now, tenant, "", 0, 1); err != nil {
+			t.Fatal(err)
+		}
+		j, _ := q.TryNext(now)
+		q.DoneAt(now.Add(time.Millisecond), j)
+	}
+	run("a", start)
+	run("b", start.Add(59*time.Second))
+	if _, ok := q.Tenant("a"); !ok {
+		t.Error("forgotten before its time")
+	}
+	run("b", start.Add(61*time.Second))
+	if _, ok := q.Tenant("a"); ok {
+		t.Error("known after its time")
+	}
+}
