@@ -157,9 +157,14 @@ func TestAPayloadThatIsGoneIsSaidToBe(t *testing.T) {
 		}
 	}
 	h.wantStored(map[string]int{"JOBS_DEAD": 3, "JOBS_OVERFLOW": 0})
+}
+
+func TestAPayloadInAStreamThatIsGoneIsSaidToBe(t *testing.T) {
+	h := newHouse(t)
+	seq := h.died(letter{tenant: "acme", atOrigin: true})
 	h.remove("JOBS")
-	if l, err := h.Show(t.Context(), 1); err != nil || !strings.Contains(l.Gone, "JOBS does not") && l.Stream == "JOBS" {
-		t.Errorf("without the stream: gone %q, %v", l.Gone, err)
+	if l, err := h.Show(t.Context(), seq); err != nil || !strings.Contains(l.Gone, "JOBS does not exist any more") {
+		t.Errorf("gone %q, %v", l.Gone, err)
 	}
 }
 
