@@ -29,6 +29,7 @@ const (
 // opsServer serves the operations endpoint of one consumer.
 type opsServer struct {
 	server *http.Server
+	addr   string // where it listens
 	log    *slog.Logger
 	ended  chan struct{}
 }
@@ -47,7 +48,7 @@ func startOps(cfg config.Ops, c *consumer.Consumer, log *slog.Logger) (*opsServe
 	if err != nil {
 		return nil, fmt.Errorf("ops.listen: %w", err)
 	}
-	s := &opsServer{log: log, ended: make(chan struct{}), server: &http.Server{
+	s := &opsServer{addr: listener.Addr().String(), log: log, ended: make(chan struct{}), server: &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: opsHeaderTimeout,
 		ReadTimeout:       opsReadTimeout,
@@ -55,7 +56,7 @@ func startOps(cfg config.Ops, c *consumer.Consumer, log *slog.Logger) (*opsServe
 		MaxHeaderBytes:    opsMaxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
-	log.Info("operations endpoint is ready", "url", "http://"+listener.Addr().String())
+	log.Info("operations endpoint is ready", "url", "http://"+s.addr)
 	go s.serve(listener)
 	return s, nil
 }

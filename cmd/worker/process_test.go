@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -36,8 +37,31 @@ type worker struct {
 	log chan logLine
 
 	mu     sync.Mutex
-	stdout bytes.Buffer
+	stdout output
 	stderr bytes.Buffer
+}
+
+// output is a buffer that tells when it grows.
+type output struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	grown chan struct{} // holds one token after a write
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	select {
+	case o.grown <- struct{}{}:
+	default:
+	}
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // logLine is a line of its log.
@@ -62,7 +86,7 @@ func start(t *testing.T, config string, args ...string) *worker {
 // startProgram starts a program that is the command, or becomes it.
 func startProgram(t *testing.T, program, dir string, args ...string) *worker {
 	t.Helper()
-	w := &worker{t: t, cmd: exec.Command(program, args...), log: make(chan logLine, 4096)}
+	w := &worker{t: t, cmd: exec.Command(program, args...), log: make(chan logLine, 4096), stdout: output{grown: make(chan struct{}, 1)}}
 	w.cmd.Dir = dir
 	w.cmd.Env = append(os.Environ(), asWorker+"=1")
 	w.cmd.Stdout = &w.stdout
@@ -113,6 +137,19 @@ func (w *worker) await(msg string) logLine {
 			}
 		case <-deadline:
 			w.t.Fatalf("does not log %q:\n%s", msg, w.errors())
+		}
+	}
+}
+
+// awaitOutput returns when the standard output holds text.
+func (w *worker) awaitOutput(text string) {
+	w.t.Helper()
+	deadline := time.After(patience)
+	for !strings.Contains(w.stdout.String(), text) {
+		select {
+		case <-w.stdout.grown:
+		case <-deadline:
+			w.t.Fatalf("does not print %q:\n%s%s", text, w.stdout.String(), w.errors())
 		}
 	}
 }

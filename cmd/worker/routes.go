@@ -9,8 +9,9 @@ import (
 	"github.com/spillwaymq/spillway/consumer"
 )
 
-// routes makes the handlers of cfg. close ends what they keep open.
-func routes(cfg *config.Config, environ []string, log *slog.Logger) (mux *consumer.Mux, closeAll func(), err error) {
+// routes makes the handlers of cfg, each within wrap, if that is given. closeAll ends
+// what they keep open.
+func routes(cfg *config.Config, environ []string, log *slog.Logger, wrap func(consumer.Handler) consumer.Handler) (mux *consumer.Mux, closeAll func(), err error) {
 	mux = new(consumer.Mux)
 	var closers []func()
 	for i, h := range cfg.Handlers {
@@ -20,6 +21,9 @@ func routes(cfg *config.Config, environ []string, log *slog.Logger) (mux *consum
 		}
 		if c, ok := handler.(interface{ Close() }); ok {
 			closers = append(closers, c.Close)
+		}
+		if wrap != nil {
+			handler = wrap(handler)
 		}
 		mux.Route(consumer.Route{Subject: h.Subject, Handler: handler, Downstream: h.Downstream, Timeout: h.Timeout()})
 	}

@@ -24,7 +24,7 @@ func (r *runCommand) Run(p *process) error {
 	}
 	log := newLogger(p, cfg.Log)
 	p.log = log
-	mux, closeHandlers, err := routes(cfg, p.environ, log)
+	mux, closeHandlers, err := routes(cfg, p.environ, log, nil)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (r *runCommand) connect(cfg *config.Config, log *slog.Logger) (*natslink.Li
 	if err != nil {
 		return nil, nil, err
 	}
-	options.Embedded, options.Shown = embedded, embedded.URL()
+	options.Embedded, options.URL, options.Shown = embedded, embedded.URL(), embedded.URL()
 	link, err := natslink.Connect(options)
 	if err != nil {
 		embedded.Close()

@@ -117,7 +117,7 @@ func TestWrongUseIsExitTwo(t *testing.T) {
 	}{
 		"no command":       {"", nil, "expected one of"},
 		"unknown command":  {"", []string{"rn"}, `did you mean "run"?`},
-		"unknown flag":     {"", []string{"run", "--embeded", "x"}, "did you mean \"--embedded\"?"},
+		"unknown flag":     {"", []string{"run", "--embeddd", "x"}, "did you mean \"--embedded\"?"},
 		"missing file":     {"", []string{"run"}, "the config file cannot be read: stat worker.yaml: no such file"},
 		"wrong file":       {"stream: [", []string{"run"}, "worker.yaml:1:9: "},
 		"ambiguous routes": {"stream: J\ndurable: d\nhandlers:\n- {subject: a.*, discard: {}}\n- {subject: \"*.b\", discard: {}}\n", []string{"validate"}, `worker.yaml:5:13: routes "a.*" and "*.b" are ambiguous`},

@@ -1,0 +1,75 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/consumer"
+)
+
+// Account says what became of every message.
+type Account struct {
+	rows []row
+
+	Published    int
+	Handled      int
+	Waiting      int // in JetStream, to be handled by the next worker
+	DeadLettered int
+}
+
+// Lost is how many messages nobody knows of.
+func (a Account) Lost() int { return a.Published - a.Handled - a.Waiting - a.DeadLettered }
+
+// Settle asks JetStream, after the consumer of s has ended, for what was not handled.
+func Settle(ctx context.Context, js jetstream.JetStream, s consumer.Snapshot, cfg consumer.Config, tally *Tally) (Account, error) {
+	var a Account
+	a.rows, _ = tally.rows(false)
+	for _, r := range a.rows {
+		a.Published += r.published
+		a.Handled += r.handled
+	}
+	for _, lane := range s.Lanes {
+		stream := cfg.Overflow.Stream
+		if lane.Lane == consumer.LaneMain {
+			stream = cfg.Stream
+		}
+		waiting, err := waitingOn(ctx, js, stream, lane.Consumer)
+		if err != nil {
+			return a, err
+		}
+		a.Waiting += waiting
+	}
+	for _, n := range s.DeadLetters {
+		a.DeadLettered += int(n)
+	}
+	return a, nil
+}
+
+func waitingOn(ctx context.Context, js jetstream.JetStream, stream, name string) (int, error) {
+	c, err := js.Consumer(ctx, stream, name)
+	if err != nil {
+		return 0, fmt.Errorf("counting what waits on %s of %s: %w", name, stream, err)
+	}
+	info := c.CachedInfo()
+	return int(info.NumPending) + info.NumAckPending, nil
+}
+
+// Print writes the account.
+func (a Account) Print(w io.Writer) {
+	fmt.Fprintf(w, "\n  %-10s %9s %9s %9s %9s\n", "TENANT", "PUBLISHED", "HANDLED", "WAIT P50", "WAIT P99")
+	for _, r := range a.rows {
+		fmt.Fprintf(w, "  %-10s %9d %9d %9s %9s\n", r.tenant, r.published, r.handled, brief(r.p50), brief(r.p99))
+	}
+	fmt.Fprintf(w, "\n%d published = %d handled + %d still waiting in JetStream + %d dead-lettered: ", a.Published, a.Handled, a.Waiting, a.DeadLettered)
+	switch lost := a.Lost(); {
+	case lost == 0:
+		fmt.Fprintln(w, "nothing lost.")
+	case lost > 0:
+		fmt.Fprintf(w, "%d LOST.\n", lost)
+	default:
+		fmt.Fprintf(w, "nothing lost, %d delivered again.\n", -lost)
+	}
+}

@@ -1,0 +1,39 @@
+package demo
+
+import (
+	"math"
+	"time"
+)
+
+// Buckets grow by a fifth, from 100 µs to more than an hour.
+const (
+	buckets     = 100
+	bucketStart = 100 * time.Microsecond
+	bucketRatio = 1.2
+)
+
+// waits is a histogram of durations. The zero waits is empty.
+type waits struct {
+	n      int
+	counts [buckets]int
+}
+
+func (w *waits) add(d time.Duration) {
+	i := 0
+	if d > bucketStart {
+		i = min(int(math.Log(float64(d)/float64(bucketStart))/math.Log(bucketRatio))+1, buckets-1)
+	}
+	w.counts[i]++
+	w.n++
+}
+
+// quantile returns the end of the bucket that the quantile is in, 0 if there is none.
+func (w *waits) quantile(q float64) time.Duration {
+	rank := int(math.Ceil(q * float64(w.n)))
+	for i, n := range w.counts {
+		if rank -= n; rank <= 0 && w.n > 0 {
+			return time.Duration(float64(bucketStart) * math.Pow(bucketRatio, float64(i)))
+		}
+	}
+	return 0
+}
