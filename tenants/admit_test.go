@@ -166,6 +166,7 @@ func TestAHoldEndsByItselfWhenNothingLeaves(t *testing.T) {
 		q := within(t, 9*time.Millisecond, Config{OnRelief: func() { relieved = time.Now() }})
 		filled := time.Now()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if after := relieved.Sub(filled); after < 10*time.Millisecond || after > 11*time.Millisecond {
 			t.Errorf("relieved after %v, want 10 ms: a tenth of 100 ms for each of 10", after)
 		}

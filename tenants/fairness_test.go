@@ -5,8 +5,6 @@ import (
 	"math"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 func TestWorkerTimeIsSharedByWeight(t *testing.T) {
@@ -49,7 +47,7 @@ func TestATenantOfExpensiveWorkGetsNoMoreTimeThanOneOfCheap(t *testing.T) {
 			s.feed("dear", "", always(100*time.Millisecond))
 			s.feedMore("cheap", 2*workers)
 			s.feedMore("dear", 2*workers)
-			s.run(time.Minute)
+			s.run(20 * time.Second)
 			if j := jain(float64(s.received("cheap")), float64(s.received("dear"))); j < 0.99 {
 				t.Errorf("Jain index %.4f (cheap %v, dear %v), want at least 0.99", j, s.received("cheap"), s.received("dear"))
 			}
@@ -61,104 +59,6 @@ func TestATenantOfExpensiveWorkGetsNoMoreTimeThanOneOfCheap(t *testing.T) {
 func (s *sim) feedMore(tenant string, n int) {
 	for range n {
 		s.push(tenant, "")
-	}
-}
-
-// A gap is how far apart the service, per weight, of two tenants has been.
-type gap struct{ now, low, high float64 }
-
-func (g *gap) add(d float64) {
-	g.now, g.low, g.high = d, min(g.low, d), max(g.high, d)
-}
-
-// drawBacklog makes s have a few tenants that are backlogged from now on, with costs that
-// vary or do not. It returns, per tenant, the weight and the most a run takes per weight.
-func drawBacklog(t *rapid.T, workers int, vary bool) (s *sim, weight, most map[string]float64) {
-	weight, most = map[string]float64{}, map[string]float64{}
-	s = newSim(t, workers, Config{PolicyFor: func(name string, p *Policy) { p.Weight = weight[name] }})
-	kinds := 1
-	if vary {
-		kinds = 6
-	}
-	for i := range rapid.IntRange(2, 5).Draw(t, "tenants") {
-		name := fmt.Sprint(i)
-		weight[name] = rapid.SampledFrom([]float64{0.25, 1, 2, 7}).Draw(t, "weight")
-		costs := rapid.SliceOfN(rapid.SampledFrom([]time.Duration{1, 3, 10, 100, 1000}), 1, kinds).Draw(t, "costs in ms")
-		for _, c := range costs {
-			most[name] = max(most[name], float64(c*time.Millisecond)/weight[name])
-		}
-		turn := 0
-		s.feed(name, "", func() time.Duration {
-			turn++
-			return costs[turn%len(costs)] * time.Millisecond
-		})
-		s.feedMore(name, 2*workers)
-	}
-	return s, weight, most
-}
-
-// watch reports the gap of every two tenants to see, whenever a run has ended.
-func (s *sim) watch(weight map[string]float64, see func(f, g string, d float64)) {
-	s.seen = func(time.Time) {
-		for f, wf := range weight {
-			for g, wg := range weight {
-				if f < g {
-					see(f, g, float64(s.received(f))/wf-float64(s.received(g))/wg)
-				}
-			}
-		}
-	}
-}
-
-func TestServiceOfTwoBackloggedTenantsStaysTogether(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		c := rapid.IntRange(1, 8).Draw(t, "workers")
-		s, weight, most := drawBacklog(t, c, true)
-		gaps := map[string]*gap{}
-		s.watch(weight, func(f, g string, d float64) {
-			if gaps[f+g] == nil {
-				gaps[f+g] = &gap{}
-			}
-			gap, bound := gaps[f+g], most[f]+most[g]
-			gap.add(d)
-			if abs := math.Abs(d); abs > float64(c+1)*bound {
-				t.Fatalf("since both are backlogged %s is %v ahead of %s, more than %v", f, time.Duration(d), g, time.Duration(float64(c+1)*bound))
-			}
-			if apart := gap.high - gap.low; apart > float64(max(2*c-1, c+1))*bound {
-				t.Fatalf("between two moments %s and %s came %v apart, more than %d times %v", f, g, time.Duration(apart), 2*c-1, time.Duration(bound))
-			}
-		})
-		s.runStarts(2000)
-	})
-}
-
-func TestServiceOfTwoTenantsOfSteadyCostStaysTogetherAtAnyTime(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		c := rapid.IntRange(1, 8).Draw(t, "workers")
-		s, weight, most := drawBacklog(t, c, false)
-		s.runStarts(100 * c)
-		for len(s.served) < len(weight) { // until all are measured
-			s.run(time.Second)
-		}
-		gaps := map[string]*gap{}
-		s.watch(weight, func(f, g string, d float64) {
-			if gaps[f+g] == nil {
-				gaps[f+g] = &gap{d, d, d}
-			}
-			gaps[f+g].add(d)
-			bound := float64(c+1) * (most[f] + most[g])
-			if apart := gaps[f+g].high - gaps[f+g].low; apart > bound {
-				t.Fatalf("%s and %s came %v apart, more than %v", f, g, time.Duration(apart), time.Duration(bound))
-			}
-		})
-		s.runStarts(2000)
-	})
-}
-
-// runStarts simulates until n runs were started.
-func (s *sim) runStarts(n int) {
-	for n += len(s.trace); len(s.trace) < n; {
-		s.run(10 * time.Millisecond)
 	}
 }
 
@@ -177,15 +77,15 @@ func TestARunThatNeverEndsIsChargedWhileItRuns(t *testing.T) {
 
 func TestIdlenessEarnsNoCredit(t *testing.T) {
 	s := newSim(t, 1, Config{})
-	s.feed("busy", "", always(time.Millisecond))
+	s.feed("busy", "", always(10*time.Millisecond))
 	s.push("idler", "")
-	s.cost["idler"] = always(time.Millisecond)
+	s.cost["idler"] = always(10 * time.Millisecond)
 	s.run(time.Second)
 	drain(s, "idler")
 	s.run(10 * time.Minute)
 	s.started = map[string]int{}
-	s.feed("idler", "", always(time.Millisecond))
-	s.run(100 * time.Millisecond)
+	s.feed("idler", "", always(10*time.Millisecond))
+	s.run(time.Second)
 	if a, b := s.started["busy"], s.started["idler"]; a < b-2 || b < a-2 {
 		t.Errorf("after ten idle minutes the idler was started %d times beside %d, want as often", b, a)
 	}
@@ -230,11 +130,11 @@ func TestDebtSurvivesIdleness(t *testing.T) {
 
 func TestAClosedClassEarnsNothing(t *testing.T) {
 	s := newSim(t, 1, Config{})
-	s.feed("open", "x", always(time.Millisecond))
-	s.feed("shut", "y", always(time.Millisecond))
+	s.feed("open", "x", always(10*time.Millisecond))
+	s.feed("shut", "y", always(10*time.Millisecond))
 	s.run(time.Second)
 	s.q.SetOpen("y", false)
-	s.run(time.Millisecond)
+	s.run(10 * time.Millisecond)
 	n := s.started["shut"]
 	s.run(10 * time.Minute)
 	if s.started["shut"] != n {
@@ -242,7 +142,7 @@ func TestAClosedClassEarnsNothing(t *testing.T) {
 	}
 	s.q.SetOpen("y", true)
 	s.started = map[string]int{}
-	s.run(100 * time.Millisecond)
+	s.run(time.Second)
 	if a, b := s.started["open"], s.started["shut"]; a < b-2 || b < a-2 {
 		t.Errorf("after ten closed minutes started %d times beside %d, want as often", b, a)
 	}
@@ -251,12 +151,12 @@ func TestAClosedClassEarnsNothing(t *testing.T) {
 func TestATenantWithAStaleTagInAClosedClassEarnsNothingInAnOpenOne(t *testing.T) {
 	s := newSim(t, 1, Config{})
 	s.q.SetOpen("shut", false)
-	s.feed("both", "shut", always(time.Millisecond))
-	s.feed("busy", "open", always(time.Millisecond))
+	s.feed("both", "shut", always(10*time.Millisecond))
+	s.feed("busy", "open", always(10*time.Millisecond))
 	s.run(10 * time.Minute)
 	s.started = map[string]int{}
-	s.feed("both", "open", always(time.Millisecond))
-	s.run(100 * time.Millisecond)
+	s.feed("both", "open", always(10*time.Millisecond))
+	s.run(time.Second)
 	if a, b := s.started["busy"], s.started["both"]; a < b-2 || b < a-2 {
 		t.Errorf("started %d times beside %d, want as often", b, a)
 	}

@@ -3,11 +3,7 @@ package tenants
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -193,53 +189,6 @@ func TestAnEndedContextIsSaidEvenWhenThereIsWork(t *testing.T) {
 	}
 }
 
-func TestCloseReturnsWhatIsQueuedAndEndsAll(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := newQueues(t, Config{})
-		q.SetOpen("shut", false)
-		var wg sync.WaitGroup
-		for range 3 {
-			wg.Go(func() {
-				if _, err := q.Next(t.Context()); err != ErrClosed {
-					t.Errorf("Next is %v, want ErrClosed", err)
-				}
-			})
-		}
-		for i := range 4 {
-			q.Push("a", "shut", i, 5)
-		}
-		synctest.Wait()
-		if got := q.Close(); fmt.Sprint(got) != "[0 1 2 3]" {
-			t.Errorf("Close returned %v", got)
-		}
-		wg.Wait()
-		if err := q.Push("a", "", 0, 0); err != ErrClosed {
-			t.Errorf("Push is %v, want ErrClosed", err)
-		}
-		if got := q.Close(); got != nil || q.Len() != 0 || q.Bytes() != 0 {
-			t.Errorf("the second Close returned %v, %d left", got, q.Len())
-		}
-		if st, _ := q.Tenant("a"); st.Returned != 4 {
-			t.Errorf("got %+v", st)
-		}
-	})
-}
-
-func TestARunMayEndAfterClose(t *testing.T) {
-	q := newQueues(t, Config{})
-	q.Push("a", "", 0, 0)
-	q.Push("a", "", 0, 0)
-	one, _ := q.TryNext(time.Now())
-	two, _ := q.TryNext(time.Now())
-	q.Close()
-	q.Done(one)
-	q.Requeue(two, time.Time{})
-	st, _ := q.Tenant("a")
-	if st.InFlight != 0 || st.Queued != 0 || st.Finished != 1 || st.Returned != 1 {
-		t.Errorf("got %+v", st)
-	}
-}
-
 func TestAJobThatIsNotOursEndsNothing(t *testing.T) {
 	q := newQueues(t, Config{})
 	q.Done(Job[int]{})
@@ -255,114 +204,4 @@ func TestAJobThatIsNotOursEndsNothing(t *testing.T) {
 		t.Errorf("got %+v", st)
 	}
 	q.Done(again)
-}
-
-func TestEveryItemComesOutOnceWhateverHappensAtOnce(t *testing.T) {
-	const pushers, each, workers = 4, 3000, 4
-	q := newQueues(t, Config{
-		Messages: 500, Default: Policy{Queue: 50, MaxInFlight: 3, Hold: true}, Forget: time.Microsecond,
-	})
-	seen := make([]atomic.Int32, pushers*each)
-	var pushing, working, items sync.WaitGroup
-	items.Add(len(seen))
-	for range workers {
-		working.Go(func() {
-			for {
-				j, err := q.Next(t.Context())
-				if err != nil {
-					return
-				}
-				if rand.IntN(10) == 0 {
-					q.Requeue(j, time.Now().Add(time.Duration(rand.IntN(100))*time.Microsecond))
-					continue
-				}
-				seen[j.Value].Add(1)
-				q.Done(j)
-				items.Done()
-			}
-		})
-	}
-	for p := range pushers {
-		pushing.Go(func() {
-			for i := range each {
-				for q.Push(fmt.Sprint("tenant ", rand.IntN(20)), fmt.Sprint(rand.IntN(2)), p*each+i, 1) != nil {
-					runtime.Gosched()
-				}
-			}
-		})
-	}
-	stop := make(chan struct{})
-	working.Go(func() { disturb(q, stop) })
-	pushing.Wait()
-	close(stop)
-	items.Wait()
-	if left := q.Close(); len(left) != 0 {
-		t.Errorf("%d items are left", len(left))
-	}
-	working.Wait()
-	for v := range seen {
-		if n := seen[v].Load(); n != 1 {
-			t.Fatalf("item %d came out %d times", v, n)
-		}
-	}
-}
-
-func TestWhatIsAcceptedRunsOrIsReturnedByClose(t *testing.T) {
-	for range 20 {
-		q := newQueues(t, Config{})
-		var ran atomic.Int64
-		var wg sync.WaitGroup
-		for i := range 2 {
-			wg.Go(func() {
-				for q.Push(fmt.Sprint(i), "", 0, 1) != ErrClosed {
-					runtime.Gosched()
-				}
-			})
-			wg.Go(func() {
-				for {
-					j, err := q.Next(t.Context())
-					if err != nil {
-						return
-					}
-					if q.Done(j); ran.Add(1) == 200 {
-						return
-					}
-				}
-			})
-		}
-		for ran.Load() < 200 {
-			runtime.Gosched()
-		}
-		left := q.Close()
-		wg.Wait()
-		var sum Stat
-		for _, st := range q.All() {
-			sum.Accepted += st.Accepted
-			sum.Returned += st.Returned
-		}
-		if int(sum.Returned) != len(left) || int64(sum.Accepted) != ran.Load()+int64(len(left)) {
-			t.Fatalf("accepted %d, ran %d, returned %d", sum.Accepted, ran.Load(), len(left))
-		}
-	}
-}
-
-// disturb changes all that can be changed until stop.
-func disturb(q *Queues[int], stop chan struct{}) {
-	for i := 0; ; i++ {
-		select {
-		case <-stop:
-			q.SetOpen("0", true)
-			q.Reconfigure(Policy{}, nil)
-			return
-		default:
-		}
-		q.SetOpen("0", i%2 == 0)
-		q.SetPolicy("tenant 1", Policy{Paused: i%2 == 0})
-		q.ClearPolicy("tenant 1")
-		q.Reconfigure(Policy{Queue: 50, MaxInFlight: 1 + i%3, Hold: true}, func(name string, p *Policy) { p.Weight = 2 })
-		for range q.All() {
-		}
-		for range q.Classes() {
-		}
-	}
 }
