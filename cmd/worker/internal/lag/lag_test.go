@@ -20,16 +20,18 @@ import (
 )
 
 func TestAnIdleDurableHasNoLag(t *testing.T) {
-	h := newHouse(t, jetstream.LimitsPolicy)
-	r := h.read(lag.Config{Tenant: consumer.SubjectToken(2)})
-	if r.Backlog != 0 || len(r.Lanes) != 3 || r.Tenants.Counted != 0 || r.Tenants.Missing != "" || r.Tenants.Cut != "" {
-		t.Errorf("report %+v", r)
-	}
-	for _, l := range r.Lanes {
-		if l.Missing != "" || !l.Oldest.IsZero() || l.OldestAge != 0 {
-			t.Errorf("lane %+v", l)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, jetstream.LimitsPolicy)
+		r := h.read(lag.Config{Tenant: consumer.SubjectToken(2)})
+		if r.Backlog != 0 || len(r.Lanes) != 3 || r.Tenants.Counted != 0 || r.Tenants.Missing != "" || r.Tenants.Cut != "" {
+			t.Errorf("report %+v", r)
 		}
-	}
+		for _, l := range r.Lanes {
+			if l.Missing != "" || !l.Oldest.IsZero() || l.OldestAge != 0 {
+				t.Errorf("lane %+v", l)
+			}
+		}
+	})
 }
 
 func TestTheMainLaneTellsWhatIsPendingAndWhatIsUnacknowledged(t *testing.T) {
@@ -54,15 +56,17 @@ func TestTheMainLaneTellsWhatIsPendingAndWhatIsUnacknowledged(t *testing.T) {
 }
 
 func TestRedeliveriesAreTold(t *testing.T) {
-	h := newHouse(t, jetstream.LimitsPolicy)
-	h.publish("jobs.acme", nil)
-	if err := h.take(1)[0].Nak(); err != nil {
-		t.Fatal(err)
-	}
-	h.take(1)
-	if l := h.read(lag.Config{}).Lanes[0]; l.Redelivered != 1 || l.AckPending != 1 {
-		t.Errorf("lane %+v", l)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, jetstream.LimitsPolicy)
+		h.publish("jobs.acme", nil)
+		if err := h.take(1)[0].Nak(); err != nil {
+			t.Fatal(err)
+		}
+		h.take(1)
+		if l := h.read(lag.Config{}).Lanes[0]; l.Redelivered != 1 || l.AckPending != 1 {
+			t.Errorf("lane %+v", l)
+		}
+	})
 }
 
 func TestTheOldestOfTheRetryLaneIsByPublication(t *testing.T) {
@@ -86,61 +90,69 @@ func TestTheOldestOfTheRetryLaneIsByPublication(t *testing.T) {
 }
 
 func TestOnlyWhatTheDurableTakesIsItsLag(t *testing.T) {
-	h := newHouse(t, jetstream.LimitsPolicy, "jobs.b.>", "jobs.d")
-	for _, subject := range []string{"jobs.a.x", "jobs.d", "jobs.b.x", "jobs.c", "jobs.b.y"} {
-		h.publish(subject, nil)
-	}
-	r := h.read(lag.Config{Tenant: consumer.SubjectToken(2)})
-	if l := r.Lanes[0]; l.Pending != 3 || l.Oldest.IsZero() {
-		t.Errorf("lane %+v", l)
-	}
-	h.wantTenants(r, lag.TenantCount{Tenant: "b", Messages: 2}, lag.TenantCount{Tenant: "d", Messages: 1})
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, jetstream.LimitsPolicy, "jobs.b.>", "jobs.d")
+		for _, subject := range []string{"jobs.a.x", "jobs.d", "jobs.b.x", "jobs.c", "jobs.b.y"} {
+			h.publish(subject, nil)
+		}
+		r := h.read(lag.Config{Tenant: consumer.SubjectToken(2)})
+		if l := r.Lanes[0]; l.Pending != 3 || l.Oldest.IsZero() {
+			t.Errorf("lane %+v", l)
+		}
+		h.wantTenants(r, lag.TenantCount{Tenant: "b", Messages: 2}, lag.TenantCount{Tenant: "d", Messages: 1})
+	})
 }
 
 func TestWhatDoesNotExistIsSaidToBeMissing(t *testing.T) {
-	h := newHouse(t, jetstream.LimitsPolicy)
-	h.publish("jobs.acme", nil)
-	r, err := lag.Read(t.Context(), h.js, lag.Config{Stream: "JOBS", Durable: "another", Overflow: "NONE", Tenant: consumer.SubjectToken(2)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, want := range []string{"consumer another does not exist on stream JOBS", "stream NONE does not exist", "stream NONE does not exist"} {
-		if r.Lanes[i].Missing != want {
-			t.Errorf("lane %+v, want missing %q", r.Lanes[i], want)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, jetstream.LimitsPolicy)
+		h.publish("jobs.acme", nil)
+		r, err := lag.Read(t.Context(), h.js, lag.Config{Stream: "JOBS", Durable: "another", Overflow: "NONE", Tenant: consumer.SubjectToken(2)})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if r.Tenants.Missing == "" {
-		t.Errorf("tenants %+v", r.Tenants)
-	}
-	if _, err := lag.Read(t.Context(), h.js, lag.Config{Stream: "NONE", Durable: "worker"}); !errors.Is(err, jetstream.ErrStreamNotFound) {
-		t.Errorf("a missing stream: %v", err)
-	}
+		for i, want := range []string{"consumer another does not exist on stream JOBS", "stream NONE does not exist", "stream NONE does not exist"} {
+			if r.Lanes[i].Missing != want {
+				t.Errorf("lane %+v, want missing %q", r.Lanes[i], want)
+			}
+		}
+		if r.Tenants.Missing == "" {
+			t.Errorf("tenants %+v", r.Tenants)
+		}
+		if _, err := lag.Read(t.Context(), h.js, lag.Config{Stream: "NONE", Durable: "worker"}); !errors.Is(err, jetstream.ErrStreamNotFound) {
+			t.Errorf("a missing stream: %v", err)
+		}
+	})
 }
 
 func TestPendingMessagesAreCountedByTenant(t *testing.T) {
-	h := newHouse(t, jetstream.LimitsPolicy)
-	h.publish("jobs.x", nats.Header{"Tenant-Id": {"gone"}})
-	for _, tenant := range []string{"a", "b", "b", "", "\x01", "b"} {
-		h.publish("jobs.x", nats.Header{"Tenant-Id": {tenant}, "Status": {"503"}})
-	}
-	ack(t, h.take(1)[0])
-	r := h.read(lag.Config{Tenant: consumer.Header("Tenant-Id")})
-	h.wantTenants(r, lag.TenantCount{Tenant: "b", Messages: 3}, lag.TenantCount{Tenant: "a", Messages: 1})
-	if r.Tenants.Unknown != 2 || r.Tenants.Counted != 6 || r.Tenants.Unacknowledged || r.Tenants.Cut != "" {
-		t.Errorf("tenants %+v", r.Tenants)
-	}
-	h.wantConsumers(1)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, jetstream.LimitsPolicy)
+		h.publish("jobs.x", nats.Header{"Tenant-Id": {"gone"}})
+		for _, tenant := range []string{"a", "b", "b", "", "\x01", "b"} {
+			h.publish("jobs.x", nats.Header{"Tenant-Id": {tenant}, "Status": {"503"}})
+		}
+		ack(t, h.take(1)[0])
+		r := h.read(lag.Config{Tenant: consumer.Header("Tenant-Id")})
+		h.wantTenants(r, lag.TenantCount{Tenant: "b", Messages: 3}, lag.TenantCount{Tenant: "a", Messages: 1})
+		if r.Tenants.Unknown != 2 || r.Tenants.Counted != 6 || r.Tenants.Unacknowledged || r.Tenants.Cut != "" {
+			t.Errorf("tenants %+v", r.Tenants)
+		}
+		h.wantConsumers(1)
+	})
 }
 
 func TestTenantsAreBounded(t *testing.T) {
-	h := newHouse(t, jetstream.LimitsPolicy)
-	for i := range 10 {
-		h.publish(fmt.Sprintf("jobs.t%d", i%5), nil)
-	}
-	r := h.read(lag.Config{Tenant: consumer.SubjectToken(2), Tenants: 2})
-	if len(r.Tenants.Counts) != 2 || r.Tenants.Other != 6 || r.Tenants.Counted != 10 {
-		t.Errorf("tenants %+v", r.Tenants)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, jetstream.LimitsPolicy)
+		for i := range 10 {
+			h.publish(fmt.Sprintf("jobs.t%d", i%5), nil)
+		}
+		r := h.read(lag.Config{Tenant: consumer.SubjectToken(2), Tenants: 2})
+		if len(r.Tenants.Counts) != 2 || r.Tenants.Other != 6 || r.Tenants.Counted != 10 {
+			t.Errorf("tenants %+v", r.Tenants)
+		}
+	})
 }
 
 func TestACountThatIsCutSaysSo(t *testing.T) {
@@ -167,53 +179,59 @@ func TestACountThatIsCutSaysSo(t *testing.T) {
 }
 
 func TestAWorkQueueIsCountedBySubject(t *testing.T) {
-	h := newHouse(t, jetstream.WorkQueuePolicy)
-	for i := range 10 {
-		h.publish(fmt.Sprintf("jobs.%c.%d", 'a'+i%3, i), nil)
-	}
-	ack(t, h.take(2)[0])
-	r := h.read(lag.Config{Tenant: consumer.SubjectToken(2), BySubject: true})
-	h.wantTenants(r, lag.TenantCount{Tenant: "a", Messages: 3}, lag.TenantCount{Tenant: "b", Messages: 3}, lag.TenantCount{Tenant: "c", Messages: 3})
-	if !r.Tenants.Unacknowledged || r.Tenants.Counted != 9 {
-		t.Errorf("tenants %+v", r.Tenants)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, jetstream.WorkQueuePolicy)
+		for i := range 10 {
+			h.publish(fmt.Sprintf("jobs.%c.%d", 'a'+i%3, i), nil)
+		}
+		ack(t, h.take(2)[0])
+		r := h.read(lag.Config{Tenant: consumer.SubjectToken(2), BySubject: true})
+		h.wantTenants(r, lag.TenantCount{Tenant: "a", Messages: 3}, lag.TenantCount{Tenant: "b", Messages: 3}, lag.TenantCount{Tenant: "c", Messages: 3})
+		if !r.Tenants.Unacknowledged || r.Tenants.Counted != 9 {
+			t.Errorf("tenants %+v", r.Tenants)
+		}
+	})
 }
 
 func TestTenantsThatCannotBeToldAreSaidToBe(t *testing.T) {
-	for _, tt := range []struct {
-		retention jetstream.RetentionPolicy
-		cfg       lag.Config
-		want      string
-	}{
-		{jetstream.LimitsPolicy, lag.Config{}, "not said how a message tells its tenant"},
-		{jetstream.WorkQueuePolicy, lag.Config{Tenant: consumer.Header("T")}, "the subject does not tell the tenant"},
-		{jetstream.WorkQueuePolicy, lag.Config{Tenant: consumer.SubjectToken(2), BySubject: true, Messages: 2}, "has 3 subjects, more than 2"},
-		{jetstream.InterestPolicy, lag.Config{Tenant: consumer.SubjectToken(2), BySubject: true}, "would make it keep messages"},
-	} {
-		h := newHouse(t, tt.retention)
-		for i := range 3 {
-			h.publish(fmt.Sprint("jobs.", i), nil)
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			retention jetstream.RetentionPolicy
+			cfg       lag.Config
+			want      string
+		}{
+			{jetstream.LimitsPolicy, lag.Config{}, "not said how a message tells its tenant"},
+			{jetstream.WorkQueuePolicy, lag.Config{Tenant: consumer.Header("T")}, "the subject does not tell the tenant"},
+			{jetstream.WorkQueuePolicy, lag.Config{Tenant: consumer.SubjectToken(2), BySubject: true, Messages: 2}, "has 3 subjects, more than 2"},
+			{jetstream.InterestPolicy, lag.Config{Tenant: consumer.SubjectToken(2), BySubject: true}, "would make it keep messages"},
+		} {
+			h := newHouse(t, tt.retention)
+			for i := range 3 {
+				h.publish(fmt.Sprint("jobs.", i), nil)
+			}
+			r := h.read(tt.cfg)
+			if !strings.Contains(r.Tenants.Missing, tt.want) || r.Lanes[0].Pending != 3 {
+				t.Errorf("%v: report %+v, want missing %q", tt.retention, r, tt.want)
+			}
 		}
-		r := h.read(tt.cfg)
-		if !strings.Contains(r.Tenants.Missing, tt.want) || r.Lanes[0].Pending != 3 {
-			t.Errorf("%v: report %+v, want missing %q", tt.retention, r, tt.want)
-		}
-	}
+	})
 }
 
 func TestACancelledReadIsAnError(t *testing.T) {
-	h := newHouse(t, jetstream.LimitsPolicy)
-	h.publish("jobs.a", nil)
-	h.publish("jobs.a", nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	_, err := lag.Read(ctx, h.js, lag.Config{Stream: "JOBS", Durable: "worker", Tenant: func(string, nats.Header) string {
-		cancel()
-		return "a"
-	}})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, jetstream.LimitsPolicy)
+		h.publish("jobs.a", nil)
+		h.publish("jobs.a", nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		_, err := lag.Read(ctx, h.js, lag.Config{Stream: "JOBS", Durable: "worker", Tenant: func(string, nats.Header) string {
+			cancel()
+			return "a"
+		}})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+	})
 }
 
 func TestAWrongConfigIsRefused(t *testing.T) {
@@ -289,6 +307,7 @@ func ack(t *testing.T, m jetstream.Msg) {
 func (h *house) read(cfg lag.Config) lag.Report {
 	h.t.Helper()
 	cfg.Stream, cfg.Durable = "JOBS", "worker"
+	synctest.Wait() // the server counts what is pending after it has confirmed it
 	r, err := lag.Read(h.t.Context(), h.js, cfg)
 	if err != nil {
 		h.t.Fatal(err)
