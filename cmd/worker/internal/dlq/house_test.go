@@ -18,12 +18,12 @@ import (
 // house is the streams of one durable, on a server of their own.
 type house struct {
 	*dlq.Letters
-	t      *testing.T
+	t      testing.TB
 	server *consumertest.Server
 	js     jetstream.JetStream
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t testing.TB) *house {
 	t.Helper()
 	h := &house{t: t, server: consumertest.NewServer(t)}
 	h.js = h.server.JetStream(t)
