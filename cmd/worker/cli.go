@@ -15,6 +15,7 @@ import (
 type commands struct {
 	Run         runCommand         `cmd:"" help:"Consume a stream with the handlers of a config file."`
 	Demo        demoCommand        `cmd:"" help:"See it work: a NATS server, tenants with traffic and a downstream, all in this process."`
+	Lag         lagCommand         `cmd:"" help:"Tell the backlog of the durable, by lane and by tenant."`
 	DLQ         dlqCommand         `cmd:"" name:"dlq" help:"List, show, replay and discard dead letters."`
 	Validate    validateCommand    `cmd:"" help:"Check a config file, without connecting to anything."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running worker whether it is ready; exit 0 or 1."`

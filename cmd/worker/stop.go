@@ -39,11 +39,11 @@ func (s *stopper) watch(cancel context.CancelFunc) {
 		case sig == syscall.SIGHUP:
 			s.log.Warn("reload is not supported yet: restart to change the config")
 		case stopping:
-			s.log.Error("stopped at once by a second signal", "signal", sig.String())
+			s.log.Error("ended at once by a second signal", "signal", sig.String())
 			s.exit(killedBy(sig))
 		default:
 			stopping = true
-			s.log.Info("draining: a second signal stops at once", "signal", sig.String())
+			s.log.Info("a signal ends the work: a second one ends it at once", "signal", sig.String())
 			cancel()
 		}
 	}

@@ -62,13 +62,15 @@ func (s *Screen) redraw(text string) {
 	fmt.Fprint(s.W, text)
 }
 
+// table returns what a terminal shows. Its lines stay below 80 columns: one that wraps
+// would be counted wrongly by redraw.
 func (s *Screen) table(elapsed time.Duration, rows []row, failed int, snap consumer.Snapshot) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%5s  %s\n\n", elapsed, s.Scene.Now())
-	fmt.Fprintf(&b, "  %-10s %9s %9s %7s %7s %8s %9s %9s\n", "TENANT", "PUBLISHED", "HANDLED", "PER SEC", "QUEUED", "RUNNING", "WAIT P50", "WAIT P99")
+	fmt.Fprintf(&b, "  %-8s %9s %8s %5s %6s %7s %8s %8s\n", "TENANT", "PUBLISHED", "HANDLED", "/SEC", "QUEUED", "RUNNING", "WAIT P50", "WAIT P99")
 	for _, r := range rows {
 		t := stateOf(snap, r.tenant)
-		fmt.Fprintf(&b, "  %-10s %9d %9d %7d %7d %8d %9s %9s%s\n", r.tenant, r.published, r.handled,
+		fmt.Fprintf(&b, "  %-8s %9d %8d %5d %6d %7d %8s %8s%s\n", r.tenant, r.published, r.handled,
 			r.handled-s.last[r.tenant], t.Queued, t.InFlight, brief(r.p50), brief(r.p99), shedding(t))
 	}
 	fmt.Fprintf(&b, "\n  workers %d of %d busy, holding %d of %d, backlog %d, failed runs %d\n",
