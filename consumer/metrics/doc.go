@@ -35,6 +35,6 @@
 // The buckets go by 1, 2.5, 5 from 100 µs, below which a handler did nothing worth
 // telling apart, to 10 minutes; those of the time from publication to the end go on
 // to a day, since a message may wait for a backlog and for its retries. They are
-// classic histograms, counted here: one of client_golang costs 90 ns an observation,
-// and a run of a handler makes three. Native ones would have to be client_golang's.
+// classic histograms and counted here, at 20 ns an observation: one of client_golang's
+// costs 60 ns, with native buckets 80, and a run of a handler makes three.
 package metrics
