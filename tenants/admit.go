@@ -27,7 +27,7 @@ func (s *scheduler) admit(now int64, q *queue, size int) error {
 	if s.queued >= s.maxQueued || int64(size) > s.maxBytes-s.bytes {
 		return ErrFull
 	}
-	l := &q.tenant.limits
+	l := q.tenant.limits
 	fits := q.depth == 0 || int64(size) <= l.bytes-q.bytes
 	if q.mode == normal && !fits {
 		s.raise(now, q)
@@ -61,7 +61,7 @@ func (s *scheduler) add(now int64, q *queue, size int) uint64 {
 func (s *scheduler) restore(now int64, q *queue, size int, order uint64) {
 	q.order = order
 	if q.class.heap.has(q.id) {
-		q.class.heap.put(q.id, key{q.tenant.tag, order})
+		q.class.heap.put(q.id, key{rankOf(q.tenant.tag), order})
 	}
 	s.count(now, q, size)
 }
@@ -81,7 +81,7 @@ func (s *scheduler) count(now int64, q *queue, size int) {
 		q.last, q.left = now, false
 		s.enter(q)
 	}
-	if l := &q.tenant.limits; q.mode == normal && (q.depth >= l.high || q.bytes >= l.highBytes) {
+	if l := q.tenant.limits; q.mode == normal && (q.depth >= l.high || q.bytes >= l.highBytes) {
 		s.raise(now, q)
 	}
 }
@@ -105,7 +105,7 @@ func (s *scheduler) remove(now int64, q *queue, size int, next uint64) {
 	if q.mode == normal {
 		return
 	}
-	if l := &q.tenant.limits; q.depth <= l.low && q.bytes <= l.lowBytes {
+	if l := q.tenant.limits; q.depth <= l.low && q.bytes <= l.lowBytes {
 		s.leave(q, normal)
 	} else {
 		s.review(now, q)
@@ -127,7 +127,7 @@ func (q *queue) depart(now int64) {
 
 // raise is for a normal queue that has come to its high mark.
 func (s *scheduler) raise(now int64, q *queue) {
-	switch l := &q.tenant.limits; {
+	switch l := q.tenant.limits; {
 	case l.hold:
 		q.mode = holding
 		s.holds++
@@ -175,19 +175,19 @@ func (s *scheduler) reviewDue(now int64) {
 // within HoldWithin. A departure that is overdue counts as the time it is overdue, so an
 // unknown pace is trusted for as long as it may still turn out to be fast enough.
 func (q *queue) emptiesWithin(now int64) bool {
-	l := &q.tenant.limits
+	l := q.tenant.limits
 	gap := max(q.gap, float64(now-q.last))
 	return l.within > 0 && gap*float64(l.high) <= float64(l.within)
 }
 
 // pledge returns when q will be too slow if nothing leaves it until then.
 func (q *queue) pledge() int64 {
-	l := &q.tenant.limits
+	l := q.tenant.limits
 	return q.last + l.within/int64(l.high) + 1
 }
 
 // apply gives t a new policy, at once.
-func (s *scheduler) apply(now int64, t *tenant, l limits) {
+func (s *scheduler) apply(now int64, t *tenant, l *limits) {
 	t.limits = l
 	for _, q := range t.queues {
 		was := q.mode != normal

@@ -133,7 +133,8 @@ func orDefault[N int | int64 | float64 | time.Duration](n, def N) N {
 	return n
 }
 
-// limits are a policy worked out: marks in items and bytes instead of shares.
+// limits are a policy worked out: marks in items and bytes instead of shares. Tenants of
+// the default policy share one; they are never changed.
 type limits struct {
 	queue, high, low           int
 	bytes, highBytes, lowBytes int64
@@ -144,8 +145,8 @@ type limits struct {
 }
 
 // limits requires that p is valid and has its defaults.
-func (p Policy) limits() limits {
-	l := limits{
+func (p Policy) limits() *limits {
+	l := &limits{
 		queue: p.Queue, bytes: p.Bytes,
 		high: int(max(1, math.Ceil(p.High*float64(p.Queue)))), highBytes: p.Bytes,
 		within: int64(p.HoldWithin), weight: p.Weight, cap: p.MaxInFlight,

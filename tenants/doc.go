@@ -53,16 +53,20 @@
 //	and now runnable      F = max(V, F)
 //
 // So F grows by S/w for every run, whatever G is: the estimate decides when a tenant pays,
-// not how much. Of two tenants that always have something to run, the one with the lesser
-// F is chosen until it has caught up, so their F stay together. How far apart can they get?
-// At each dispatch the chosen one was not ahead, and what it can be ahead by afterwards is
-// what C workers may have been given of it before its runs are charged: C+1 runs. With the
-// same for the other, the received service per weight of tenants f and g differs by at most
+// not how much. How far apart can the service of two tenants f and g get that always have
+// something to run? Let W be what each has received per weight, in-flight time included,
+// since both began, and E what it is charged beyond that, so F = W + E. When f is chosen,
+// F_f is at most F_g, hence W_f - W_g is at most E_g - E_f. From then on f can only get
+// ahead by what its runs in flight have left. With C workers at most C-1 others run, each of
+// them is charged at least what it has run and at most as much again or G, so
 //
-//	(C+1) (Smax_f/w_f + Smax_g/w_g)
+//	|W_f - W_g| <= (C+1) (Smax_f/w_f + Smax_g/w_g)
 //
-// over any time in which both are backlogged. With equal weights and equal work that is
-// round robin; with unequal work, the heavy ones go less often.
+// at all times since both were backlogged. Between any two moments the same holds if each
+// of the two has runs of about one length, as G is then what they will take. If they vary
+// the most that can be promised is 2C-1 in place of C+1: no scheduler knows what is
+// unlike the past. With equal weights and equal work all this is round robin; with unequal
+// work, the heavy ones go less often.
 //
 // The rule for who becomes runnable lets debt survive idleness, and credit not: a tenant
 // that did nothing for an hour starts at V, as one does that was never seen. Therefore a
@@ -71,10 +75,10 @@
 // after Forget in either case.
 //
 // A class that is closed costs nothing while it is: its queues keep their places, and their
-// tags grow old. When it opens, what starts from it starts at V at the earliest, less the
-// lag that the furthest behind of its queues had when it was closed. Closing it for ten
-// minutes earns nothing; closing it for a moment, as one does whenever its permits run out,
-// loses nothing.
+// tags grow old. If V has moved when it opens, what starts from it starts at V at the
+// earliest, less the lag that the furthest behind of its queues had when it was closed.
+// Closing it for ten minutes earns nothing; closing it for a moment, as one does whenever
+// its permits run out, loses nothing.
 //
 // When nothing at all is queued or running, V moves up to the highest F: a busy period has
 // ended, and debts with it, since nobody is waiting to whom anything is owed. V moves up,

@@ -1,14 +1,34 @@
 package tenants
 
-// A key orders a heap: by tag, and among equal tags by order. Heaps of times leave
-// tag zero and put the time in order.
+import (
+	"math"
+	"math/bits"
+)
+
+// A key orders a heap: by rank, and among equal ranks by order. Heaps of times leave rank
+// zero and put the time in order.
 type key struct {
-	tag   float64
+	rank  uint64 // of a tag, see rankOf
 	order uint64
 }
 
-func (k key) less(o key) bool {
-	return k.tag < o.tag || k.tag == o.tag && k.order < o.order
+// before is 1 if k comes before o, and otherwise 0. It is arithmetic and not a choice,
+// since which of the children of a heap is least can not be predicted.
+func (k key) before(o key) uint64 {
+	_, less := bits.Sub64(k.order, o.order, 0)
+	_, less = bits.Sub64(k.rank, o.rank, less)
+	return less
+}
+
+// rankOf maps tags to integers of the same order.
+func rankOf(tag float64) uint64 {
+	b := math.Float64bits(tag + 0) // + 0: there is but one zero
+	return b ^ (uint64(int64(b)>>63) | 1<<63)
+}
+
+// tagOf is the inverse of rankOf.
+func tagOf(rank uint64) float64 {
+	return math.Float64frombits(rank ^ (uint64(int64(^rank)>>63) | 1<<63))
 }
 
 type entry struct {
@@ -32,7 +52,7 @@ func (h *heap) put(id int32, k key) {
 	if h.has(id) {
 		i := int(h.at[id]) - 1
 		e := entry{k, id}
-		if k.less(h.entries[i].key) {
+		if k.before(h.entries[i].key) == 1 {
 			h.up(i, e)
 		} else {
 			h.down(i, e)
@@ -58,7 +78,7 @@ func (h *heap) remove(id int32) {
 	h.entries = h.entries[:n]
 	switch {
 	case i == n:
-	case last.less(gone.key):
+	case last.before(gone.key) == 1:
 		h.up(i, last)
 	default:
 		h.down(i, last)
@@ -70,7 +90,7 @@ func (h *heap) up(i int, e entry) {
 	for i > 0 {
 		parent := (i - 1) / 4
 		p := h.entries[parent]
-		if !e.less(p.key) {
+		if e.before(p.key) == 0 {
 			break
 		}
 		h.set(i, p)
@@ -81,23 +101,25 @@ func (h *heap) up(i int, e entry) {
 
 // down places e at i or at the descendant of i where it belongs.
 func (h *heap) down(i int, e entry) {
-	n := len(h.entries)
 	for {
 		first := 4*i + 1
-		if first >= n {
+		if first >= len(h.entries) {
 			break
 		}
-		least := first
-		for c := first + 1; c < min(first+4, n); c++ {
-			if h.entries[c].less(h.entries[least].key) {
-				least = c
-			}
+		children := h.entries[first:min(first+4, len(h.entries))]
+		least, k := uint64(0), children[0].key
+		for c := 1; c < len(children); c++ {
+			o := children[c].key
+			less := -o.before(k) // all ones or all zeros
+			least ^= (least ^ uint64(c)) & less
+			k.rank ^= (k.rank ^ o.rank) & less
+			k.order ^= (k.order ^ o.order) & less
 		}
-		if !h.entries[least].less(e.key) {
+		if k.before(e.key) == 0 {
 			break
 		}
-		h.set(i, h.entries[least])
-		i = least
+		h.set(i, children[least])
+		i = first + int(least)
 	}
 	h.set(i, e)
 }
@@ -110,7 +132,7 @@ func (h *heap) set(i int, e entry) {
 // shift subtracts d from every tag and restores the order, which rounding may have hurt.
 func (h *heap) shift(d float64) {
 	for i := range h.entries {
-		h.entries[i].tag -= d
+		h.entries[i].rank = rankOf(tagOf(h.entries[i].rank) - d)
 	}
 	for i := len(h.entries) - 1; i >= 0; i-- {
 		h.down(i, h.entries[i])

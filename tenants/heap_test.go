@@ -14,7 +14,7 @@ func TestHeapYieldsItsLeastWhateverIsPutAndRemoved(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
 				i := id.Draw(t, "id")
-				k := key{float64(rapid.IntRange(-3, 3).Draw(t, "tag")), uint64(i)}
+				k := key{rankOf(float64(rapid.IntRange(-3, 3).Draw(t, "tag"))), uint64(i)}
 				h.put(i, k)
 				want[i] = k
 			},
@@ -27,7 +27,7 @@ func TestHeapYieldsItsLeastWhateverIsPutAndRemoved(t *testing.T) {
 				d := float64(rapid.IntRange(-2, 2).Draw(t, "by"))
 				h.shift(d)
 				for i, k := range want {
-					want[i] = key{k.tag - d, k.order}
+					want[i] = key{rankOf(tagOf(k.rank) - d), k.order}
 				}
 			},
 			"": func(t *rapid.T) { checkHeap(t, &h, want) },
@@ -43,8 +43,24 @@ func checkHeap(t *rapid.T, h *heap, want map[int32]key) {
 		if want[e.id] != e.key || !h.has(e.id) || h.at[e.id] != int32(i+1) {
 			t.Fatalf("entry %d is %+v at %d, want %+v", i, e, h.at[e.id], want[e.id])
 		}
-		if parent := (i - 1) / 4; i > 0 && e.less(h.entries[parent].key) {
+		if parent := (i - 1) / 4; i > 0 && e.before(h.entries[parent].key) == 1 {
 			t.Fatalf("entry %d %+v is less than its parent %+v", i, e, h.entries[parent])
 		}
 	}
+}
+
+func TestRanksAreOrderedAsTheirTags(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := rapid.Float64().Draw(t, "a"), rapid.Float64().Draw(t, "b")
+		if tagOf(rankOf(a)) != a {
+			t.Fatalf("%v comes back as %v", a, tagOf(rankOf(a)))
+		}
+		if (a < b) != (rankOf(a) < rankOf(b)) {
+			t.Fatalf("ranks of %v and %v are in another order", a, b)
+		}
+		ka, kb := key{rankOf(a), 1}, key{rankOf(b), 2}
+		if before := a < b || a == b; (ka.before(kb) == 1) != before {
+			t.Fatalf("%v before %v is %v", ka, kb, !before)
+		}
+	})
 }

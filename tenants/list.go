@@ -6,6 +6,7 @@ import "time"
 // allocates nothing once the block is there, and an empty queue owns no memory.
 type node[T any] struct {
 	next    *node[T]
+	behind  uint64 // order of next, so that taking this one need not touch that one
 	order   uint64 // of arrival, over all queues
 	arrived time.Time
 	size    int
@@ -21,7 +22,7 @@ func (l *list[T]) push(n *node[T]) {
 	if l.tail == nil {
 		l.head = n
 	} else {
-		l.tail.next = n
+		l.tail.next, l.tail.behind = n, n.order
 	}
 	l.tail = n
 }
@@ -30,17 +31,20 @@ func (l *list[T]) push(n *node[T]) {
 // only over items that were themselves put back, as those alone can be older than n.
 func (l *list[T]) restore(n *node[T]) {
 	if l.head == nil || n.order < l.head.order {
-		n.next, l.head = l.head, n
-		if l.tail == nil {
+		if l.head == nil {
 			l.tail = n
+		} else {
+			n.next, n.behind = l.head, l.head.order
 		}
+		l.head = n
 		return
 	}
 	before := l.head
 	for before.next != nil && before.next.order < n.order {
 		before = before.next
 	}
-	n.next, before.next = before.next, n
+	n.next, n.behind = before.next, before.behind
+	before.next, before.behind = n, n.order
 	if l.tail == before {
 		l.tail = n
 	}
@@ -49,7 +53,7 @@ func (l *list[T]) restore(n *node[T]) {
 // pop requires that the list is not empty.
 func (l *list[T]) pop() *node[T] {
 	n := l.head
-	l.head, n.next = n.next, nil
+	l.head = n.next
 	if l.head == nil {
 		l.tail = nil
 	}

@@ -86,17 +86,12 @@ func (q *Queues[T]) take(now time.Time) (Job[T], bool) {
 	if qu == nil {
 		return Job[T]{}, false
 	}
-	l := q.list(qu)
-	n := l.pop()
-	var next uint64
-	if l.head != nil {
-		next = l.head.order
-	}
+	n := q.list(qu).pop()
 	j := Job[T]{
 		Tenant: qu.tenant.name, Class: qu.class.name,
 		Value: n.value, Size: n.size, Arrived: n.arrived, Started: now,
 	}
-	j.run = q.s.dispatch(at, qu, n.size, next)
+	j.run = q.s.dispatch(at, qu, n.size, n.behind)
 	j.gen = q.s.runs[j.run].gen
 	q.store.put(n)
 	if q.s.queued == 0 {

@@ -91,6 +91,7 @@ func (q *Queues[T]) install(round uint64, def Policy, f func(string, *Policy)) b
 		return false
 	}
 	q.def, q.policyFor, q.round = def, f, round
+	q.defLimits = def.limits()
 	return true
 }
 
@@ -161,7 +162,7 @@ func (q *Queues[T]) applySome(round uint64, tenants []string, policies []Policy)
 
 // apply requires mu, and that p is valid.
 func (q *Queues[T]) apply(t *tenant, p Policy) {
-	q.s.apply(q.now, t, p.limits())
+	q.s.apply(q.now, t, q.limits(p))
 	q.wake()
 	q.setAlarm(q.now)
 }

@@ -21,6 +21,7 @@ type Queues[T any] struct {
 	lists     []list[T] // by id of the scheduler's queues
 	store     store[T]
 	def       Policy
+	defLimits *limits // of def
 	policyFor func(string, *Policy)
 	overrides map[string]Policy
 	round     uint64    // Reconfigures so far
@@ -46,6 +47,7 @@ func NewQueues[T any](c Config) (*Queues[T], error) {
 		config:    c,
 		s:         newScheduler(c),
 		def:       c.Default,
+		defLimits: c.Default.limits(),
 		policyFor: c.PolicyFor,
 		overrides: make(map[string]Policy),
 	}, nil
@@ -129,7 +131,7 @@ func (q *Queues[T]) known(at int64, name string) (*tenant, error) {
 				continue
 			}
 		}
-		t := q.s.meet(at, name, p.limits())
+		t := q.s.meet(at, name, q.limits(p))
 		t.round = q.round
 		return t, nil
 	}
@@ -144,6 +146,14 @@ func (q *Queues[T]) ask(f func(string, *Policy), tenant string, def Policy) (Pol
 		return p, fmt.Errorf("tenants: PolicyFor(%q): %w", tenant, err)
 	}
 	return p, nil
+}
+
+// limits requires mu, and that p is valid.
+func (q *Queues[T]) limits(p Policy) *limits {
+	if p == q.def {
+		return q.defLimits
+	}
+	return p.limits()
 }
 
 func (q *Queues[T]) valid(p Policy) (Policy, error) {

@@ -82,7 +82,7 @@ func (s *scheduler) least(now int64) *queue {
 		if !c.open || len(c.heap.entries) == 0 {
 			continue
 		}
-		if due := c.due(); best == nil || due.less(bestDue) {
+		if due := c.due(); best == nil || due.before(bestDue) == 1 {
 			best, bestDue = c, due
 		}
 	}
@@ -222,7 +222,7 @@ func (s *scheduler) enter(q *queue) {
 		t.tag = s.v
 		s.rekey(t)
 	}
-	q.class.heap.put(q.id, key{t.tag, q.order})
+	q.class.heap.put(q.id, key{rankOf(t.tag), q.order})
 }
 
 func (s *scheduler) enterAll(t *tenant) {
@@ -248,7 +248,7 @@ func (s *scheduler) withdraw(t *tenant) {
 func (s *scheduler) rekey(t *tenant) {
 	for _, q := range t.queues {
 		if q.class.heap.has(q.id) {
-			q.class.heap.put(q.id, key{t.tag, q.order})
+			q.class.heap.put(q.id, key{rankOf(t.tag), q.order})
 		}
 	}
 }
@@ -289,7 +289,7 @@ func (s *scheduler) setOpen(c *class, open bool) {
 	case s.v > c.closedAt:
 		lag := 0.0
 		if len(c.heap.entries) > 0 {
-			lag = max(0, c.closedAt-c.due().tag)
+			lag = max(0, c.closedAt-tagOf(c.due().rank))
 		}
 		c.floor = max(c.floor, s.v-lag)
 	}

@@ -5,22 +5,26 @@ import (
 	"time"
 )
 
-// A tenant is what the scheduler knows of one tenant.
+// A tenant is what the scheduler knows of one tenant. What every item needs comes first.
 type tenant struct {
-	id      int32
-	name    string
 	tag     float64 // F: the virtual time at which its next item is due
 	cost    float64 // G: decayed mean service time in ns; 0: not measured
-	limits  limits
-	round   uint64   // the Reconfigure that its policy is from
+	limits  *limits
 	queues  []*queue // one per class it has used
 	queued  int
 	running int
 	bytes   int64
-	restAt  int64 // when it last had nothing queued or running
+	worked  time.Duration
+	name    string
 
-	accepted, shed, full, finished, returned uint64
-	worked                                   time.Duration
+	accepted, finished, shed, full, returned uint64
+
+	restAt int64  // when it last had nothing queued or running
+	round  uint64 // the Reconfigure that its policy is from
+	id     int32
+
+	first      queue     // of the first class, as most tenants have no other
+	firstQueue [1]*queue // what queues begins with
 }
 
 func (t *tenant) idle() bool { return t.queued == 0 && t.running == 0 }
@@ -44,17 +48,17 @@ func (t *tenant) contends() bool {
 // A queue is what the scheduler knows of the items of one tenant in one class. The items
 // themselves are in the list of the same id.
 type queue struct {
-	id     int32
-	mode   mode
 	tenant *tenant
 	class  *class
 	depth  int
 	bytes  int64
 	order  uint64  // of its head
-	gate   int64   // nothing of it starts before
-	gap    float64 // decayed mean ns between departures while it was not empty; 0: unknown
 	last   int64   // when an item last left, or the first came
-	left   bool    // an item has left since the queue was last empty
+	gap    float64 // decayed mean ns between departures while it was not empty; 0: unknown
+	gate   int64   // nothing of it starts before
+	id     int32
+	mode   mode
+	left   bool // an item has left since the queue was last empty
 }
 
 // A class is a set of queues that may run or may not: one flag, and a heap of those of
@@ -73,7 +77,7 @@ type class struct {
 // due is the key by which the class competes with others; its heap must not be empty.
 func (c *class) due() key {
 	k := c.heap.entries[0].key
-	k.tag = max(k.tag, c.floor)
+	k.rank = max(k.rank, rankOf(c.floor))
 	return k
 }
 
@@ -96,7 +100,11 @@ func (s *scheduler) queueOf(t *tenant, name string) *queue {
 			return q
 		}
 	}
-	q := &queue{tenant: t, class: s.classOf(name)}
+	q := &t.first
+	if len(t.queues) > 0 {
+		q = new(queue)
+	}
+	*q = queue{tenant: t, class: s.classOf(name)}
 	if n := len(s.freeQueues); n > 0 {
 		q.id = s.freeQueues[n-1]
 		s.freeQueues = s.freeQueues[:n-1]
@@ -110,8 +118,9 @@ func (s *scheduler) queueOf(t *tenant, name string) *queue {
 }
 
 // meet makes the scheduler know a tenant it does not know yet.
-func (s *scheduler) meet(now int64, name string, l limits) *tenant {
+func (s *scheduler) meet(now int64, name string, l *limits) *tenant {
 	t := &tenant{name: strings.Clone(name), limits: l, restAt: now}
+	t.queues = t.firstQueue[:0]
 	if n := len(s.freeTenants); n > 0 {
 		t.id = s.freeTenants[n-1]
 		s.freeTenants = s.freeTenants[:n-1]
