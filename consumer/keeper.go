@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -24,6 +26,7 @@ const (
 type keeper struct {
 	c       *Consumer
 	repairs chan *lane
+	looks   chan struct{} // one place: a survey is wanted now
 
 	mu       sync.Mutex
 	ackFloor uint64               // all of the stream up to this is done, as last seen
@@ -33,11 +36,22 @@ type keeper struct {
 }
 
 func newKeeper(c *Consumer) *keeper {
-	return &keeper{
+	k := &keeper{
 		c:       c,
 		repairs: make(chan *lane, 8),
+		looks:   make(chan struct{}, 1),
 		created: make(map[string]time.Time),
 		trouble: make(map[Lane]error),
+	}
+	c.leases.reborn = k.lookSoon
+	return k
+}
+
+// lookSoon asks for a survey out of turn. It never blocks.
+func (k *keeper) lookSoon() {
+	select {
+	case k.looks <- struct{}{}:
+	default:
 	}
 }
 
@@ -53,8 +67,15 @@ type patient struct {
 	backoff time.Duration
 }
 
+var errClosed = errors.New("consumer: the connection to NATS was closed")
+
 // run works until ctx is done. It returns the error of a lane that cannot ever work.
 func (k *keeper) run(ctx context.Context) error {
+	closed := k.c.nc.StatusChanged(nats.CLOSED)
+	defer k.c.nc.RemoveStatusListener(closed)
+	if k.c.nc.IsClosed() {
+		return errClosed
+	}
 	patients := make(map[*lane]*patient)
 	survey := time.NewTimer(k.interval())
 	defer survey.Stop()
@@ -71,6 +92,10 @@ func (k *keeper) run(ctx context.Context) error {
 		case <-survey.C:
 			k.survey(ctx, patients)
 			survey.Reset(k.interval())
+		case <-k.looks:
+			k.survey(ctx, patients)
+		case <-closed:
+			return errClosed
 		case <-ctx.Done():
 			return nil
 		}
@@ -120,13 +145,14 @@ func (k *keeper) interval() time.Duration {
 
 // look makes sure that what a lane needs is there, once.
 func (k *keeper) look(ctx context.Context, l *lane) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*apiTimeout)
-	defer cancel()
-	t := topology{k.c}
-	if err := t.streams(ctx); err != nil {
+	if err := (topology{k.c}).streams(ctx); err != nil {
 		return err
 	}
-	info, err := t.consumer(ctx, l)
+	return k.lookAtConsumer(ctx, l)
+}
+
+func (k *keeper) lookAtConsumer(ctx context.Context, l *lane) error {
+	info, err := topology{k.c}.consumer(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -135,24 +161,36 @@ func (k *keeper) look(ctx context.Context, l *lane) error {
 }
 
 // survey looks at every lane that is well. What it cannot learn now it learns next
-// time.
+// time: a lane is in trouble when the server says so, not when it says nothing.
 func (k *keeper) survey(ctx context.Context, patients map[*lane]*patient) {
 	if !k.c.nc.IsConnected() {
 		return
 	}
+	streams := topology{k.c}.streams(ctx)
 	for _, l := range k.c.lanes {
 		if patients[l] != nil {
 			continue
 		}
-		err := k.look(ctx, l)
+		err := streams
+		if err == nil {
+			err = k.lookAtConsumer(ctx, l)
+		}
 		if ctx.Err() != nil {
 			return
 		}
-		k.note(l.kind, err)
 		if err != nil {
 			k.c.logs.repair.warn("a lane could not be looked at", "lane", l.kind, "error", err)
 		}
+		if !unanswered(err) {
+			k.note(l.kind, err)
+		}
 	}
+}
+
+// unanswered reports whether err means that the server said nothing.
+func unanswered(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrConnectionClosed)
 }
 
 // seen takes in what a consumer's info tells.
@@ -184,7 +222,7 @@ func (k *keeper) incarnation(stream string, created time.Time) {
 	k.c.log.Warn("the stream was deleted and made again; what is held of the old one is finished, but cannot be acknowledged", "stream", stream)
 	for _, l := range k.c.lanes {
 		if l.stream == stream {
-			k.c.leases.void(l)
+			k.c.leases.void(l, created)
 		}
 	}
 }
@@ -205,8 +243,20 @@ func (k *keeper) note(kind Lane, err error) {
 		delete(k.trouble, kind)
 		return
 	}
-	k.trouble[kind] = err
+	k.trouble[kind] = &laneError{kind, err}
 }
+
+// laneError says which lane cannot go on.
+type laneError struct {
+	lane Lane
+	err  error
+}
+
+func (e *laneError) Error() string {
+	return "consumer: lane " + string(e.lane) + ": " + strings.TrimPrefix(e.err.Error(), "consumer: ")
+}
+
+func (e *laneError) Unwrap() error { return e.err }
 
 // err returns what is wrong with the lanes, in their order.
 func (k *keeper) err() error {

@@ -44,7 +44,7 @@ type lane struct {
 	limits  pullLimits
 	needs   int64 // max_bytes that the next request must have at least; 0: any
 
-	failures int       // requests in a row that were lost
+	failures int       // requests lost since the last sign of life
 	resume   time.Time // no request before this
 
 	budget    budget      // shared
@@ -217,7 +217,7 @@ func (l *lane) receive(m *nats.Msg, now time.Time) {
 		l.status(s, m, now)
 		return
 	}
-	l.failures = 0
+	l.alive()
 	l.needs = 0
 	start := s.sentAt
 	l.arrive(s, int64(m.Size()))
@@ -272,22 +272,29 @@ func (l *lane) deliver(m *nats.Msg, now, start time.Time) {
 }
 
 // drop cancels the request of s, which can only be done by ending the interest in
-// its inbox, and opens another in its place. What is on its way on the old
-// subscription still arrives, and stays counted, until the marker: a message to
-// ourselves that the server sees after the end of the interest.
+// its inbox, and opens another in its place.
 func (l *lane) drop(s *slot, now time.Time) {
 	old := *s
 	if err := s.open(l); err != nil {
 		l.fail(err.Error(), now) // the connection is closed
 		return
 	}
-	if old.messages == 0 {
-		_ = old.sub.Unsubscribe()
+	l.cancel(&old, now)
+}
+
+// cancel ends the interest of s. What is on its way still arrives, and stays counted,
+// until the marker: a message to ourselves that the server sees after the end of the
+// interest. Without a connection nothing is on its way, and the server is never told
+// of the subscription again.
+func (l *lane) cancel(s *slot, now time.Time) {
+	if s.messages == 0 || !l.nc.IsConnected() {
+		_ = s.sub.Unsubscribe()
+		l.over(s)
 		return
 	}
-	_ = old.sub.Drain()
+	_ = s.sub.Drain()
 	l.marked++
-	l.dropped = append(l.dropped, droppedSlot{slot: old, marker: l.marked, since: now})
+	l.dropped = append(l.dropped, droppedSlot{slot: *s, marker: l.marked, since: now})
 	l.mark(l.marked)
 }
 
@@ -325,25 +332,23 @@ func (l *lane) reconnect() {
 			l.drop(&l.slots[i], now)
 		}
 	}
-	for i := range l.dropped { // their markers may have been lost with the connection
+	for i := range l.dropped { // their ends and markers may have been lost with the connection
+		_ = l.dropped[i].sub.Unsubscribe()
 		l.mark(l.dropped[i].marker)
 	}
-	l.failures, l.resume = 0, time.Time{}
+	l.resume = time.Time{}
+	l.state.mu.Lock()
+	defer l.state.mu.Unlock()
+	if !l.state.stuckSince.IsZero() {
+		l.state.stuckSince = now // who was away could not answer
+	}
 }
 
 // stop cancels the requests and takes in what was on its way.
 func (l *lane) stop() {
 	now := time.Now()
 	for i := range l.slots {
-		s := &l.slots[i]
-		if s.messages > 0 {
-			_ = s.sub.Drain()
-			l.marked++
-			l.dropped = append(l.dropped, droppedSlot{slot: *s, marker: l.marked, since: now})
-			l.mark(l.marked)
-		} else {
-			_ = s.sub.Unsubscribe()
-		}
+		l.cancel(&l.slots[i], now)
 	}
 	deadline := time.NewTimer(moveTimeout)
 	defer deadline.Stop()

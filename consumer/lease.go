@@ -34,6 +34,10 @@ type leases struct {
 	held map[leaseKey]*delivery
 
 	extended, lost counter
+
+	// reborn is called when a message shows that the stream is not the one it was.
+	// It must not block.
+	reborn func()
 }
 
 type leaseKey struct {
@@ -44,54 +48,84 @@ type leaseKey struct {
 func newLeases(wait time.Duration) *leases {
 	return &leases{
 		wait:   wait,
-		margin: min(wait/10, 2*time.Second),
+		margin: wait / 10,
 		held:   make(map[leaseKey]*delivery),
+		reborn: func() {},
 	}
 }
 
 // add takes d in. It reports false if this process holds that message already: the
 // server gave it out again while we had it. Then the one that is held takes over the
 // new delivery's ack subject and lease, and d is to be forgotten: one process never
-// runs a message twice at once.
+// runs a message twice at once. Another message of the same sequence is no such thing:
+// it is of a stream that was made again under the name of the old.
 func (ls *leases) add(d *delivery, reply string, start time.Time) bool {
+	fresh, reborn := ls.addLocked(d, reply, start)
+	if reborn {
+		ls.reborn()
+	}
+	return fresh
+}
+
+func (ls *leases) addLocked(d *delivery, reply string, start time.Time) (fresh, reborn bool) {
 	key := leaseKey{d.lane, d.source.sequence}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if old := ls.held[key]; old != nil && !old.lease.void {
-		old.lease = lease{reply: reply, start: start}
-		return false
+	if old := ls.held[key]; old != nil {
+		if old.source.published.Equal(d.source.published) {
+			old.lease = lease{reply: reply, start: start}
+			return false, false
+		}
+		old.lease.void, reborn = true, true
 	}
 	d.lease = lease{reply: reply, start: start}
 	ls.held[key] = d
-	return true
+	return true, reborn
 }
 
 // remove lets d go and returns its lease as it was.
-func (ls *leases) remove(d *delivery) lease {
+func (ls *leases) remove(d *delivery) lease { return ls.removeAt(d, time.Now()) }
+
+func (ls *leases) removeAt(d *delivery, now time.Time) lease {
 	key := leaseKey{d.lane, d.source.sequence}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if ls.held[key] == d {
 		delete(ls.held, key)
 	}
+	ls.judge(d, now)
 	return d.lease
 }
 
 // state returns whether the lease of d was lost or voided.
-func (ls *leases) state(d *delivery) (lost, void bool) {
+func (ls *leases) state(d *delivery) (lost, void bool) { return ls.stateAt(d, time.Now()) }
+
+func (ls *leases) stateAt(d *delivery, now time.Time) (lost, void bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
+	ls.judge(d, now)
 	return d.lease.lost, d.lease.void
 }
 
-// void says that the messages held of a lane are no longer those of its consumer:
-// the stream was deleted and made again, so that an ack of theirs would settle
-// another message that has their sequence now.
-func (ls *leases) void(l *lane) {
+// judge marks the lease of d as lost if its deadline has passed, and reports whether
+// it did so. It requires that mu is held.
+func (ls *leases) judge(d *delivery, now time.Time) bool {
+	if d.lease.lost || now.Sub(d.lease.start) < ls.wait-ls.margin {
+		return false
+	}
+	d.lease.lost = true
+	ls.lost.Add(1)
+	return true
+}
+
+// void says that the messages held of a lane that were published before created are
+// no longer those of its consumer: the stream was deleted and made again then, so
+// that an ack of theirs would settle another message that has their sequence now.
+func (ls *leases) void(l *lane, created time.Time) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for key, d := range ls.held {
-		if key.lane == l {
+		if key.lane == l && d.source.published.Before(created) {
 			d.lease.void = true
 			delete(ls.held, key)
 		}
@@ -107,8 +141,9 @@ func (ls *leases) each(f func(d *delivery)) {
 	}
 }
 
-// tick is how often leases are looked at.
-func (ls *leases) tick() time.Duration { return ls.wait / 10 }
+// tick is how often leases are looked at. With the margin, a tick and the flush of the
+// tick before, a handler is told that its lease was lost before AckWait is over.
+func (ls *leases) tick() time.Duration { return ls.wait / 40 }
 
 // renew tells the server once about every message that is held for a third of
 // AckWait or longer, and gives up those whose time has run out.
@@ -125,7 +160,7 @@ func (ls *leases) renew(ctx context.Context, nc *nats.Conn, now time.Time) {
 			return
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, ls.wait/6)
+	ctx, cancel := context.WithTimeout(ctx, ls.wait/20)
 	defer cancel()
 	if nc.FlushWithContext(ctx) != nil {
 		return // not known to have arrived: the old deadlines stand
@@ -152,16 +187,13 @@ func (ls *leases) sort(now time.Time) (due []extension, lost []*delivery) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for _, d := range ls.held {
-		age := now.Sub(d.lease.start)
 		switch {
-		case d.lease.lost:
-		case age >= ls.wait-ls.margin:
-			d.lease.lost = true
+		case ls.judge(d, now):
 			lost = append(lost, d)
-		case age >= ls.wait/3:
+		case d.lease.lost:
+		case now.Sub(d.lease.start) >= ls.wait/3:
 			due = append(due, extension{d, d.lease.reply})
 		}
 	}
-	ls.lost.Add(uint64(len(lost)))
 	return due, lost
 }

@@ -82,13 +82,14 @@ func (l *lane) credit() (batch int, bytes int64) {
 	if messages == 0 {
 		return l.waitFor(1)
 	}
-	room := min(messages, int64(l.limits.transit)-requested)
-	half := max(int64(l.limits.transit)/slotsPerLane, 1)
+	transit := l.transit()
+	room := min(messages, transit-requested)
+	half := max(transit/slotsPerLane, 1)
 	batch = int(min(room, half, int64(l.limits.batch)))
 	if batch <= 0 {
 		return 0, 0
 	}
-	if floor := min(int64(minBatch), l.budget.maxMessages/2); int64(batch) < floor && l.worthWaiting(messages) {
+	if floor := min(minBatch, l.budget.maxMessages/2, int64(l.limits.batch)); int64(batch) < floor && l.worthWaiting(floor-messages) {
 		return l.waitFor(floor)
 	}
 	if l.needs > 0 {
@@ -101,10 +102,21 @@ func (l *lane) credit() (batch int, bytes int64) {
 	return batch, max(bytes, 1)
 }
 
-// worthWaiting reports whether a small request can wait for more credit: when
-// nothing that is held could run, a single message may be what the workers wait for.
-func (l *lane) worthWaiting(messages int64) bool {
-	return messages < minBatch && l.c.queues.Len() > 0 && l.c.idleWorkers() == 0
+// transit is how much the lane may have asked for at once. All that comes may be one
+// tenant's, so the main lane asks for what the fullest queue still takes: at least
+// what one takes above its high watermark, and more while less is queued.
+func (l *lane) transit() int64 {
+	if l.kind != LaneMain {
+		return l.budget.maxMessages
+	}
+	queue := l.c.cfg.Tenants.Queue
+	return min(int64(max(l.limits.transit, queue-l.c.queues.Len())), slotsPerLane*maxBatch, l.budget.maxMessages)
+}
+
+// worthWaiting reports whether a small request can wait until more messages are
+// settled: when there is less queued than that, the workers would run dry meanwhile.
+func (l *lane) worthWaiting(more int64) bool {
+	return more > 0 && int64(l.c.queues.Len()) >= more && l.c.idleWorkers() == 0
 }
 
 // creditForLarge is the credit after a request whose max_bytes was too small for the
@@ -164,8 +176,12 @@ func (l *lane) wireRequest(batch int, bytes int64) []byte {
 // it to be at most half of expires.
 func (l *lane) heartbeat() time.Duration { return l.limits.expires / 3 }
 
-// expire gives up requests that show no sign of life.
+// expire gives up requests that show no sign of life. Those of a lost connection are
+// given up when there is another.
 func (l *lane) expire(now time.Time) {
+	if !l.nc.IsConnected() {
+		return
+	}
 	for i := range l.slots {
 		s := &l.slots[i]
 		if s.messages > 0 && now.Sub(s.alive) > 2*l.heartbeat()+time.Second {
@@ -218,6 +234,9 @@ func (l *lane) status(s *slot, m *nats.Msg, now time.Time) {
 
 // alive notes that the consumer answers.
 func (l *lane) alive() {
+	if l.failures == 0 {
+		return
+	}
 	l.failures = 0
 	l.state.mu.Lock()
 	l.state.stuckSince, l.state.lastError = time.Time{}, ""
@@ -241,7 +260,7 @@ func (l *lane) fail(text string, now time.Time) {
 	l.state.mu.Unlock()
 	l.c.logs.pull.warn("a pull request was lost", "lane", l.kind, "consumer", l.consumer, "reason", text, "again_in", backoff)
 	l.c.observers.laneReset(l.kind, &PullError{Lane: l.kind, Consumer: l.consumer, Text: text})
-	if l.failures == 3 {
+	if l.failures%3 == 0 {
 		l.repair(text)
 	}
 }
@@ -281,12 +300,11 @@ func (l *lane) repair(reason string) {
 	l.c.keeper.repair(l, reason)
 }
 
-// mend goes on after a repair.
+// mend goes on after a repair. Whether that helped, the next answer will tell: until
+// then the failures count, and the backoff grows.
 func (l *lane) mend() {
 	l.broken = false
 	l.suspended.Store(false)
-	l.failures, l.resume = 0, time.Time{}
-	l.alive()
 	now := time.Now()
 	for i := range l.slots {
 		if l.slots[i].messages > 0 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/spillwaymq/spillway/internal/envelope"
@@ -50,7 +51,7 @@ func (t topology) streams(ctx context.Context) error {
 // source looks the consumed stream up, and creates it if it may.
 func (t topology) source(ctx context.Context) (jetstream.Stream, error) {
 	cfg := t.c.cfg
-	s, err := t.c.js.Stream(ctx, cfg.Stream)
+	s, err := t.stream(ctx, cfg.Stream)
 	switch {
 	case err == nil:
 		return s, nil
@@ -61,14 +62,14 @@ func (t topology) source(ctx context.Context) (jetstream.Stream, error) {
 	case len(cfg.Subjects) == 0:
 		return nil, fmt.Errorf("consumer: stream %s does not exist; create it, or give Subjects to have it created: %w", cfg.Stream, err)
 	}
-	s, err = t.c.js.CreateStream(ctx, jetstream.StreamConfig{
+	s, err = t.createStream(ctx, jetstream.StreamConfig{
 		Name:        cfg.Stream,
 		Subjects:    cfg.Subjects,
 		Description: "Work consumed by Spillway",
 		Metadata:    t.metadata(),
 	})
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was faster
-		s, err = t.c.js.Stream(ctx, cfg.Stream)
+		s, err = t.stream(ctx, cfg.Stream)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("consumer: create stream %s with subjects %q: %w", cfg.Stream, cfg.Subjects, err)
@@ -135,14 +136,14 @@ func (t topology) deadLetter(ctx context.Context, source jetstream.StreamConfig)
 // ensure returns the config of a stream of ours as it is, after creating it if it
 // is missing and may be created.
 func (t topology) ensure(ctx context.Context, want jetstream.StreamConfig) (jetstream.StreamConfig, error) {
-	s, err := t.c.js.Stream(ctx, want.Name)
+	s, err := t.stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if t.c.cfg.Unmanaged {
 			return want, fmt.Errorf("consumer: stream %s does not exist, and Unmanaged forbids to create it: %w", want.Name, err)
 		}
-		s, err = t.c.js.CreateStream(ctx, want)
+		s, err = t.createStream(ctx, want)
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			s, err = t.c.js.Stream(ctx, want.Name)
+			s, err = t.stream(ctx, want.Name)
 		}
 	}
 	if err != nil {
@@ -155,7 +156,7 @@ func (t topology) ensure(ctx context.Context, want jetstream.StreamConfig) (jets
 // consumer makes sure of the consumer of one lane and returns what it is.
 func (t topology) consumer(ctx context.Context, l *lane) (*jetstream.ConsumerInfo, error) {
 	want := t.wantConsumer(l)
-	existing, err := t.c.js.Consumer(ctx, l.stream, l.consumer)
+	existing, err := t.lookUp(ctx, l)
 	switch {
 	case err == nil:
 		return t.adjust(ctx, l, existing.CachedInfo(), want)
@@ -164,9 +165,11 @@ func (t topology) consumer(ctx context.Context, l *lane) (*jetstream.ConsumerInf
 	case t.c.cfg.Unmanaged:
 		return nil, fmt.Errorf("consumer: consumer %s does not exist on stream %s, and Unmanaged forbids to create it: %w", l.consumer, l.stream, err)
 	}
-	created, err := t.c.js.CreateConsumer(ctx, l.stream, want)
+	created, err := ask(ctx, t, func(ctx context.Context) (jetstream.Consumer, error) {
+		return t.c.js.CreateConsumer(ctx, l.stream, want)
+	})
 	if errors.Is(err, jetstream.ErrConsumerExists) { // another process was faster
-		created, err = t.c.js.Consumer(ctx, l.stream, l.consumer)
+		created, err = t.lookUp(ctx, l)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("consumer: create consumer %s on stream %s: %w", l.consumer, l.stream, err)
@@ -230,7 +233,7 @@ func (t topology) allowed(n int) int {
 // limits reads what the account allows. An account that may not be asked has no
 // limits that we know of.
 func (t topology) limits(ctx context.Context) {
-	if info, err := t.c.js.AccountInfo(ctx); err == nil {
+	if info, err := ask(ctx, t, t.c.js.AccountInfo); err == nil {
 		t.c.maxAckPending = info.Limits.MaxAckPending
 	}
 }
@@ -253,10 +256,15 @@ func (t topology) adjust(ctx context.Context, l *lane, info *jetstream.ConsumerI
 		return nil, fmt.Errorf("consumer: consumer %s on stream %s differs, and Unmanaged forbids to change it: %s", l.consumer, l.stream, strings.Join(differences, "; "))
 	}
 	update := got
-	update.AckWait, update.MaxDeliver, update.BackOff, update.MaxAckPending = want.AckWait, want.MaxDeliver, nil, want.MaxAckPending
+	update.AckWait, update.MaxDeliver, update.BackOff = want.AckWait, want.MaxDeliver, nil
+	if tooFewPending(got, want, l.kind) {
+		update.MaxAckPending = want.MaxAckPending
+	}
 	update.FilterSubject, update.FilterSubjects = want.FilterSubject, want.FilterSubjects
 	update.InactiveThreshold = 0
-	updated, err := t.c.js.UpdateConsumer(ctx, l.stream, update)
+	updated, err := ask(ctx, t, func(ctx context.Context) (jetstream.Consumer, error) {
+		return t.c.js.UpdateConsumer(ctx, l.stream, update)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("consumer: change consumer %s on stream %s (%s): %w", l.consumer, l.stream, strings.Join(differences, "; "), err)
 	}
@@ -279,9 +287,18 @@ func differences(got, want jetstream.ConsumerConfig, kind Lane) []string {
 	add(got.AckWait != want.AckWait, "ack wait is %v, must be %v", got.AckWait, want.AckWait)
 	add(got.InactiveThreshold > 0, "inactive threshold is %v, must be none", got.InactiveThreshold)
 	add(kind == LaneSuspect && got.MaxAckPending != 1, "max ack pending is %d, must be 1", got.MaxAckPending)
-	add(kind != LaneSuspect && got.MaxAckPending > 0 && got.MaxAckPending < want.MaxAckPending, "max ack pending is %d, must be at least %d", got.MaxAckPending, want.MaxAckPending)
+	add(kind != LaneSuspect && tooFewPending(got, want, kind), "max ack pending is %d, must be at least %d", got.MaxAckPending, want.MaxAckPending)
 	add(!slices.Equal(filters(got), filters(want)), "filter subjects are %q, must be %q", filters(got), filters(want))
 	return ds
+}
+
+// tooFewPending reports whether a consumer's MaxAckPending is not enough, or, where it
+// locks, not exact.
+func tooFewPending(got, want jetstream.ConsumerConfig, kind Lane) bool {
+	if kind == LaneSuspect {
+		return got.MaxAckPending != want.MaxAckPending
+	}
+	return got.MaxAckPending > 0 && got.MaxAckPending < want.MaxAckPending
 }
 
 func filters(cfg jetstream.ConsumerConfig) []string {
@@ -289,6 +306,35 @@ func filters(cfg jetstream.ConsumerConfig) []string {
 		return []string{cfg.FilterSubject}
 	}
 	return slices.Sorted(slices.Values(cfg.FilterSubjects))
+}
+
+func (t topology) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	return ask(ctx, t, func(ctx context.Context) (jetstream.Stream, error) { return t.c.js.Stream(ctx, name) })
+}
+
+func (t topology) createStream(ctx context.Context, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+	return ask(ctx, t, func(ctx context.Context) (jetstream.Stream, error) { return t.c.js.CreateStream(ctx, cfg) })
+}
+
+func (t topology) lookUp(ctx context.Context, l *lane) (jetstream.Consumer, error) {
+	return ask(ctx, t, func(ctx context.Context) (jetstream.Consumer, error) {
+		return t.c.js.Consumer(ctx, l.stream, l.consumer)
+	})
+}
+
+// ask makes one request of the JetStream API, in a time of its own. A server does not
+// answer what it forbids: it says so to the connection, at about that time.
+func ask[T any](ctx context.Context, t topology, request func(ctx context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	answer, err := request(ctx)
+	if !unanswered(err) {
+		return answer, err
+	}
+	if last := t.c.nc.LastError(); errors.Is(last, nats.ErrPermissionViolation) {
+		return answer, fmt.Errorf("%w; the server said: %w", err, last)
+	}
+	return answer, err
 }
 
 func (t topology) metadata() map[string]string {
