@@ -86,10 +86,7 @@ func TestAFlowThatIsCutAgainAndAgainLosesNothing(t *testing.T) {
 			time.Sleep(137 * time.Millisecond)
 			r.CutConnections(t)
 		}
-		eventually(t, 2*time.Minute, "everything is settled", func() bool {
-			i := r.info("JOBS", "w")
-			return l.handled() == len(ids) && i.NumPending == 0 && i.NumAckPending == 0
-		})
+		eventually(t, 2*time.Minute, "everything is settled", func() bool { return l.handled() == len(ids) && r.settled() })
 		if err := p.c.Ready(); err != nil {
 			t.Errorf("not ready after all: %v", err)
 		}

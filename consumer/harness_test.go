@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -223,6 +224,20 @@ func (r *rig) publishMany(prefix string, n, size int) []string {
 	return ids
 }
 
+// settled reports whether the durable of the main lane is there and has nothing to do.
+func (r *rig) settled() bool {
+	r.t.Helper()
+	c, err := r.js.Consumer(r.t.Context(), "JOBS", "w")
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return false
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	i := c.CachedInfo()
+	return i.NumPending == 0 && i.NumAckPending == 0
+}
+
 // eventually waits until ok, for at most within; in a bubble that is virtual time.
 func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
@@ -318,4 +333,14 @@ func (c *linkConn) Close() error {
 	delete(c.l.conns, c)
 	c.l.mu.Unlock()
 	return c.Conn.Close()
+}
+
+// consumerJSON is cfg as the API takes it.
+func consumerJSON(t *testing.T, cfg jetstream.ConsumerConfig) []byte {
+	t.Helper()
+	b, err := json.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -160,6 +160,8 @@ func (t topology) consumer(ctx context.Context, l *lane) (*jetstream.ConsumerInf
 	switch {
 	case err == nil:
 		return t.adjust(ctx, l, existing.CachedInfo(), want)
+	case errors.Is(err, jetstream.ErrNotPullConsumer):
+		return nil, fmt.Errorf("%w: consumer %s on stream %s is push based; delete it, or choose another durable", errIncompatible, l.consumer, l.stream)
 	case !errors.Is(err, jetstream.ErrConsumerNotFound):
 		return nil, fmt.Errorf("consumer: look up consumer %s on stream %s: %w", l.consumer, l.stream, err)
 	case t.c.cfg.Unmanaged:
@@ -242,9 +244,6 @@ func (t topology) limits(ctx context.Context) {
 // What somebody set that does no harm stays as it is.
 func (t topology) adjust(ctx context.Context, l *lane, info *jetstream.ConsumerInfo, want jetstream.ConsumerConfig) (*jetstream.ConsumerInfo, error) {
 	got := info.Config
-	if got.DeliverSubject != "" {
-		return nil, fmt.Errorf("%w: consumer %s on stream %s is push based; delete it, or choose another durable", errIncompatible, l.consumer, l.stream)
-	}
 	if got.AckPolicy != jetstream.AckExplicitPolicy {
 		return nil, fmt.Errorf("%w: consumer %s on stream %s has ack policy %s, must have explicit; delete it, or choose another durable", errIncompatible, l.consumer, l.stream, got.AckPolicy)
 	}
