@@ -105,7 +105,6 @@ func (c *Consumer) identify(d *delivery) bool {
 		c.bury(d, ReasonNoRoute, fmt.Errorf("no route takes the subject %q", d.msg.Subject))
 		return false
 	}
-	d.downstreamState = c.downstreams.get(d.route.Downstream)
 	if int64(d.size) > c.cfg.Buffer.Bytes {
 		c.bury(d, ReasonTooLarge, fmt.Errorf("the message has %d bytes, more than Buffer.Bytes, %d", d.size, c.cfg.Buffer.Bytes))
 		return false

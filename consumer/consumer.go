@@ -65,10 +65,11 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 		return nil, err
 	}
 	c := &Consumer{
-		cfg: cfg, mux: mux, js: js, nc: js.Conn(), apiPrefix: apiPrefix(js.Options()),
+		cfg: cfg, js: js, nc: js.Conn(), apiPrefix: apiPrefix(js.Options()),
 		log: cfg.Logger, logs: newLogs(cfg.Logger),
 		leases: newLeases(cfg.AckWait), held: newTally(), state: StateNew,
 	}
+	c.mux = mux.bind(&c.downstreams)
 	c.keeper = newKeeper(c)
 	queues, err := c.newQueues()
 	if err != nil {

@@ -22,10 +22,9 @@ type delivery struct {
 	source  source
 	arrived time.Time
 
-	run             runContext
-	started         atomic.Int64     // unix nanoseconds; 0: not running
-	overloads       int              // overload answers so far, for the growing backoff
-	downstreamState *downstreamState // of route; nil until admitted
+	run       runContext
+	started   atomic.Int64 // unix nanoseconds; 0: not running
+	overloads int          // overload answers so far, for the growing backoff
 
 	settled atomic.Bool
 	lease   lease // guarded by leases.mu

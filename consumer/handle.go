@@ -7,18 +7,30 @@ import (
 
 // ending is what the end of a run means for its message.
 type ending struct {
-	result  Result
-	settle  func()    // called once the scheduler knows of the end
-	requeue bool      // the message stays at the head of its queue instead,
-	until   time.Time // and does not run before this
+	result Result
+	action action
+	err    error         // for actionRetry and actionBury
+	delay  time.Duration // for the others but actionAck
 }
+
+type action uint8
+
+const (
+	actionAck      action = iota
+	actionRetry           // an attempt is spent
+	actionBury            // the handler said so
+	actionHandBack        // no attempt is spent
+	actionSuspect         // to the end of the suspects: a delivery counts there
+	actionPostpone        // to the retry lane, no attempt is spent
+	actionRequeue         // stays at the head of its queue
+)
 
 // conclude turns what a handler returned into what it means: the table of the
 // package comment, line by line.
 func (c *Consumer) conclude(d *delivery, err error, now time.Time) ending {
 	if err == nil {
-		c.rests.success(d.downstreamState)
-		return ending{result: ResultSuccess, settle: func() { c.ack(d, OutcomeAck) }}
+		c.rests.success(d.route.state)
+		return ending{result: ResultSuccess, action: actionAck}
 	}
 	if cause := d.run.ended(); cause != nil {
 		return c.concludeCanceled(d, cause)
@@ -26,14 +38,14 @@ func (c *Consumer) conclude(d *delivery, err error, now time.Time) ending {
 	verdict, delay := verdictOf(err)
 	switch verdict {
 	case verdictDeadLetter:
-		c.rests.success(d.downstreamState)
-		return ending{result: ResultDeadLetter, settle: func() { c.bury(d, ReasonPermanent, err) }}
+		c.rests.success(d.route.state)
+		return ending{result: ResultDeadLetter, action: actionBury, err: err}
 	case verdictOverloaded:
 		return c.concludeOverloaded(d, delay, now)
 	case verdictRetryAfter:
-		return ending{result: ResultError, settle: func() { c.retry(d, err, delay) }}
+		return ending{result: ResultError, action: actionRetry, err: err, delay: delay}
 	}
-	return ending{result: resultOf(d, err, now), settle: func() { c.retry(d, err, c.backoff(d.msg.Attempt)) }}
+	return ending{result: resultOf(d, err, now), action: actionRetry, err: err, delay: c.backoff(d.msg.Attempt)}
 }
 
 // resultOf tells a plain failure from a panic and from a timeout.
@@ -49,32 +61,44 @@ func resultOf(d *delivery, err error, now time.Time) Result {
 
 // concludeCanceled is for a run that we ended, and that failed then: it spent no
 // attempt. What lost its lease is not given back, for it is no longer ours to give,
-// unless the server has delivered it to us again.
+// unless the server has delivered it to us again: handBack knows.
 func (c *Consumer) concludeCanceled(d *delivery, cause error) ending {
-	end := ending{result: ResultCanceled}
-	switch {
-	case errors.Is(cause, ErrLeaseLost):
-		end.settle = func() { c.handBack(d, handBackDelay, OutcomeHandBack) }
-	case d.lane.kind == LaneSuspect && c.movable(d):
-		end.settle = func() { c.suspect(d) } // a delivery counts as a strike there
-	default:
-		end.settle = func() { c.handBack(d, handBackDelay, OutcomeHandBack) }
+	if d.lane.kind == LaneSuspect && !errors.Is(cause, ErrLeaseLost) && c.movable(d) {
+		return ending{result: ResultCanceled, action: actionSuspect}
 	}
-	return end
+	return ending{result: ResultCanceled, action: actionHandBack, delay: handBackDelay}
 }
 
-// concludeOverloaded keeps the message at the head of its queue. While the drain
-// runs out it is not kept: it could not run again here.
+// concludeOverloaded keeps the message at the head of its queue. A suspect waits in
+// the retry lane instead: the other suspects of the fleet are behind it.
 func (c *Consumer) concludeOverloaded(d *delivery, delay time.Duration, now time.Time) ending {
-	d.downstreamState.overloads.Add(1)
-	c.rests.overloaded(c, d.downstreamState, now)
+	d.route.state.overloads.Add(1)
+	c.rests.overloaded(c, d.route.state, now)
 	if delay <= 0 {
 		delay = growing(overloadMin, overloadMax, d.overloads)
 	}
 	d.overloads++
 	if d.lane.kind == LaneSuspect && c.movable(d) {
-		// Nobody else's suspects wait for this downstream: it goes back as what it was.
-		return ending{result: ResultOverloaded, settle: func() { c.postpone(d, now.Add(delay)) }}
+		return ending{result: ResultOverloaded, action: actionPostpone, delay: delay}
 	}
-	return ending{result: ResultOverloaded, requeue: true, until: now.Add(delay)}
+	return ending{result: ResultOverloaded, action: actionRequeue, delay: delay}
+}
+
+// act does what the end of a run means for its message. The scheduler knows of the
+// end already.
+func (c *Consumer) act(d *delivery, end ending, now time.Time) {
+	switch end.action {
+	case actionAck:
+		c.ack(d, OutcomeAck)
+	case actionRetry:
+		c.retry(d, end.err, end.delay)
+	case actionBury:
+		c.bury(d, ReasonPermanent, end.err)
+	case actionSuspect:
+		c.suspect(d)
+	case actionPostpone:
+		c.postpone(d, now.Add(end.delay))
+	case actionHandBack, actionRequeue:
+		c.handBack(d, end.delay, OutcomeHandBack)
+	}
 }

@@ -76,8 +76,21 @@ const maxTenantBytes = 256
 // validTenant reports whether a name that a stranger chose is fit to be kept and
 // shown: bounded, printable, valid UTF-8.
 func validTenant(name string) bool {
-	if len(name) > maxTenantBytes || !utf8.ValidString(name) {
+	if len(name) > maxTenantBytes {
 		return false
 	}
-	return strings.IndexFunc(name, unicode.IsControl) < 0
+	if isPrintableASCII(name) {
+		return true
+	}
+	return utf8.ValidString(name) && strings.IndexFunc(name, unicode.IsControl) < 0
+}
+
+// isPrintableASCII is the quick answer for almost every name.
+func isPrintableASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }

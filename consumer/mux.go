@@ -20,6 +20,8 @@ type Route struct {
 	Downstream string
 	// Timeout is how long one run may take. Default 0: as long as it likes.
 	Timeout time.Duration
+
+	state *downstreamState // of one Consumer; set in its own copy of the route
 }
 
 // DefaultDownstream is the downstream of a route that names none.
@@ -113,6 +115,17 @@ func (m *Mux) checkPair(a, b string) error {
 		return nil
 	}
 	return fmt.Errorf("consumer: routes %q and %q are ambiguous: both match %q, and neither is more specific; add a route for it", a, b, both)
+}
+
+// bind returns a copy of m whose routes know the state of their downstreams.
+func (m *Mux) bind(ds *downstreams) *Mux {
+	bound := new(Mux)
+	for _, r := range m.routes {
+		r.state = ds.get(r.Downstream)
+		bound.routes = append(bound.routes, r)
+		bound.root.add(strings.Split(r.Subject, "."), &r)
+	}
+	return bound
 }
 
 // match returns the most specific route of subject, or nil. Of the routes that match

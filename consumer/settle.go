@@ -56,11 +56,11 @@ func (c *Consumer) settle(d *delivery, outcome Outcome, wire []byte, evenLost bo
 		}
 	}
 	d.lane.budget.release(1, int64(d.size))
-	counted := d.downstreamState
-	if counted == nil {
-		counted = c.downstreams.get("")
+	if d.route != nil {
+		d.route.state.settled.add(outcome)
+	} else {
+		c.downstreams.get("").settled.add(outcome)
 	}
-	counted.settled.add(outcome)
 	c.observers.settled(Settled{Tenant: d.msg.Tenant, Downstream: d.downstream(), Lane: d.lane.kind, Outcome: outcome})
 	c.held.Done()
 }

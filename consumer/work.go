@@ -85,15 +85,16 @@ func (c *Consumer) finish(j job, err error) {
 		Took:       now.Sub(j.Started),
 		EndToEnd:   now.Sub(d.msg.Published),
 	})
-	if end.requeue {
-		c.queues.RequeueAt(now, j, end.until)
-		if c.closing.Load() { // the queues may have been closed before: nobody would take it
-			c.handBack(d, handBackDelay, OutcomeHandBack)
+	if end.action == actionRequeue {
+		c.queues.RequeueAt(now, j, now.Add(end.delay))
+		if !c.closing.Load() {
+			return
 		}
-		return
+		end.delay = handBackDelay // the queues may have been closed before: nobody would take it
+	} else {
+		c.queues.DoneAt(now, j)
 	}
-	c.queues.DoneAt(now, j)
-	end.settle()
+	c.act(d, end, now)
 	c.lull(now)
 }
 
