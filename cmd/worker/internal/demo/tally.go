@@ -12,7 +12,7 @@ import (
 type Tally struct {
 	mu      sync.Mutex
 	tenants map[string]*counts
-	done    map[uint64]struct{} // sequences that were handled: a message may come twice
+	done    bits // sequences that were handled: a message may come twice
 	failed  int
 }
 
@@ -24,7 +24,7 @@ type counts struct {
 
 // NewTally returns an empty one.
 func NewTally() *Tally {
-	t := &Tally{tenants: make(map[string]*counts), done: make(map[uint64]struct{})}
+	t := &Tally{tenants: make(map[string]*counts)}
 	for _, name := range Tenants() {
 		t.tenants[name] = new(counts)
 	}
@@ -55,11 +55,9 @@ func (t *Tally) handled(m *consumer.Message, wait time.Duration, err error) {
 		return
 	}
 	c, known := t.tenants[m.Tenant]
-	_, again := t.done[m.Sequence]
-	if !known || again {
+	if !known || !t.done.add(m.Sequence) {
 		return
 	}
-	t.done[m.Sequence] = struct{}{}
 	c.handled++
 	if m.Attempt == 1 { // what waited for a retry says nothing about fairness
 		c.total.add(wait)
@@ -88,4 +86,18 @@ func (t *Tally) rows(recent bool) (rows []row, failed int) {
 		rows = append(rows, row{name, c.published, c.handled, w.quantile(0.5), w.quantile(0.99)})
 	}
 	return rows, t.failed
+}
+
+// bits is a set of small numbers.
+type bits []uint64
+
+// add adds n and reports whether it was not there.
+func (b *bits) add(n uint64) bool {
+	word, bit := n/64, uint64(1)<<(n%64)
+	for uint64(len(*b)) <= word {
+		*b = append(*b, 0)
+	}
+	fresh := (*b)[word]&bit == 0
+	(*b)[word] |= bit
+	return fresh
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -88,7 +89,7 @@ func (h *HTTP) Handle(ctx context.Context, m *consumer.Message) error {
 	}
 	resp, err := h.client.Do(req)
 	if err != nil {
-		return err
+		return requestError(req, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	// The status is the answer; a body that breaks off changes nothing.
@@ -138,6 +139,15 @@ func (h *HTTP) verdict(resp *http.Response, body []byte, now time.Time) error {
 		return consumer.DeadLetter(err)
 	}
 	return err
+}
+
+// requestError tells the host alone of the URL: the rest may hold a secret, and errors
+// are logged and kept in dead letters.
+func requestError(req *http.Request, err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	return fmt.Errorf("http: post to %s: %w", req.URL.Host, err)
 }
 
 func statusError(resp *http.Response, body []byte) error {

@@ -244,3 +244,11 @@ func TestRequestEndsWithItsContext(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+func TestErrorTellsNoSecretOfTheURL(t *testing.T) {
+	url, _ := server(t, func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
+	err := post(t, handlers.HTTPConfig{URL: strings.Replace(url, "//", "//bob:hunter2@", 1) + "/?token=hunter2"}).Handle(t.Context(), message())
+	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.HasPrefix(err.Error(), "http: post to 127.0.0.1:") {
+		t.Errorf("error is %v", err)
+	}
+}

@@ -16,6 +16,7 @@ import (
 const (
 	loopback     = "127.0.0.1"
 	startTimeout = 30 * time.Second
+	startStep    = 100 * time.Millisecond
 	// roomy is the space that JetStream believes to have. By default that is what the
 	// disk has left, and a stream with a larger bound, like our overflow, is refused.
 	roomy = 1 << 50
@@ -52,12 +53,22 @@ func StartEmbedded(dir, addr string, log *slog.Logger) (*Embedded, error) {
 	lines := &serverLog{log: log}
 	s.SetLoggerV2(lines, false, false, false)
 	s.Start()
-	if !s.ReadyForConnections(startTimeout) || !s.JetStreamEnabled() {
+	if !ready(s, lines) {
 		s.Shutdown()
 		return nil, fmt.Errorf("the embedded NATS server in %s did not start: %s", dir, lines.complaint())
 	}
 	log.Info("embedded NATS server is ready", "url", s.ClientURL(), "dir", dir)
 	return &Embedded{server: s}, nil
+}
+
+// ready waits until s has started, or has said that it cannot.
+func ready(s *server.Server, lines *serverLog) bool {
+	for end := time.Now().Add(startTimeout); !lines.failed() && time.Now().Before(end); {
+		if s.ReadyForConnections(startStep) {
+			return s.JetStreamEnabled()
+		}
+	}
+	return false
 }
 
 // URL is where other processes reach the server.

@@ -11,8 +11,9 @@ import (
 type serverLog struct {
 	log *slog.Logger
 
-	mu   sync.Mutex
-	last string
+	mu    sync.Mutex
+	last  string
+	fatal bool
 }
 
 // Noticef is part of server.Logger, as all below.
@@ -35,7 +36,19 @@ func (l *serverLog) Warnf(format string, v ...any) {
 func (l *serverLog) Errorf(format string, v ...any) { l.complain(fmt.Sprintf(format, v...)) }
 
 // Fatalf does not end the process: a server that cannot start is reported.
-func (l *serverLog) Fatalf(format string, v ...any) { l.complain(fmt.Sprintf(format, v...)) }
+func (l *serverLog) Fatalf(format string, v ...any) {
+	l.complain(fmt.Sprintf(format, v...))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fatal = true
+}
+
+// failed reports whether there was a fatal complaint.
+func (l *serverLog) failed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fatal
+}
 
 func (l *serverLog) complain(line string) {
 	l.mu.Lock()
