@@ -22,7 +22,7 @@ func TestValidateNamesTheFieldItsValueAndTheBound(t *testing.T) {
 		want   string
 	}{
 		"no stream":            {func(c *consumer.Config) { c.Stream = "" }, "Stream is required"},
-		"a dotted durable":     {func(c *consumer.Config) { c.Durable = "a.b" }, `Durable is "a.b", must not contain`},
+		"a dotted durable":     {func(c *consumer.Config) { c.Durable = "a.b" }, `Durable is "a.b", must hold only letters`},
 		"a long durable":       {func(c *consumer.Config) { c.Durable = strings.Repeat("x", 200) }, "Durable is 200 bytes long, must be at most 128"},
 		"a bad subject":        {func(c *consumer.Config) { c.Subjects = []string{"a..b"} }, `Subjects[0] is "a..b"`},
 		"a bad filter":         {func(c *consumer.Config) { c.FilterSubjects = []string{"ok", "a.>.b"} }, `FilterSubjects[1] is "a.>.b"`},

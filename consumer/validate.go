@@ -33,10 +33,9 @@ func (cfg Config) Validate() error {
 func (cfg Config) validate() error {
 	var c check
 	c.name("Stream", cfg.Stream)
-	c.name("Durable", cfg.Durable)
+	c.durable(cfg.Durable)
 	c.name("Overflow.Stream", cfg.Overflow.Stream)
 	c.name("DeadLetter.Stream", cfg.DeadLetter.Stream)
-	c.that(len(cfg.Durable) <= maxDurableBytes, "Durable is %d bytes long, must be at most %d", len(cfg.Durable), maxDurableBytes)
 	distinct := cfg.Stream != cfg.Overflow.Stream && cfg.Stream != cfg.DeadLetter.Stream && cfg.Overflow.Stream != cfg.DeadLetter.Stream
 	c.that(distinct, "Stream, Overflow.Stream and DeadLetter.Stream must be three streams, are %q, %q and %q", cfg.Stream, cfg.Overflow.Stream, cfg.DeadLetter.Stream)
 	for i, s := range cfg.Subjects {
@@ -102,6 +101,17 @@ func (c *check) name(field, s string) {
 	case strings.ContainsAny(s, " \t\r\n\f\x00.*>/\\"):
 		c.that(false, "%s is %q, must not contain spaces or any of . * > / \\", field, s)
 	}
+}
+
+// durable checks the name of the durable. It is stricter than NATS: the name is part
+// of ids and of the names of other consumers, and must not blur with what is beside it.
+func (c *check) durable(s string) {
+	c.that(s != "", "Durable is required")
+	c.that(len(s) <= maxDurableBytes, "Durable is %d bytes long, must be at most %d", len(s), maxDurableBytes)
+	odd := strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+	})
+	c.that(odd < 0, "Durable is %q, must hold only letters, digits, - and _", s)
 }
 
 func (c *check) subject(field, s string) {
