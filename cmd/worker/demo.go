@@ -107,7 +107,7 @@ func (d *demoCommand) play(ctx context.Context, p *process, s *stage) error {
 		return fmt.Errorf("%w (give another address with --listen)", err)
 	}
 	defer endpoint.close()
-	fmt.Fprintf(p.stdout, "Spillway demo: %d tenants publish, %d workers. Metrics: http://%s/metrics. NATS: %s. Ctrl-C ends it.\n\n",
+	fmt.Fprintf(p.stdout, "%d tenants publish, %d workers share the work; Ctrl-C ends it.\nmetrics http://%s/metrics, NATS %s\n\n",
 		len(demo.Tenants()), s.cfg.Workers, endpoint.addr, s.link.Conn.ConnectedUrl())
 
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))

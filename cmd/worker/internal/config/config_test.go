@@ -59,6 +59,23 @@ func TestMinimalFileHasTheDefaults(t *testing.T) {
 	}
 }
 
+func TestTheExampleIsValidAndTellsTheDefaults(t *testing.T) {
+	c, err := config.Load("../../example.yaml", config.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := parse(t, minimal, config.Sources{})
+	if c.Buffer != d.Buffer || c.Tenants.Default != d.Tenants.Default || c.Retry != d.Retry || c.Overflow != d.Overflow ||
+		c.DeadLetter != d.DeadLetter || c.Ops != d.Ops || c.Log != d.Log || c.NATS != d.NATS || c.Workers != d.Workers ||
+		c.AckWait != d.AckWait || c.DrainTimeout != d.DrainTimeout || c.Deliver != d.Deliver || c.Manage != d.Manage {
+		t.Errorf("the example has\n%+v\nthe defaults are\n%+v", c.File, d.File)
+	}
+	h := c.Handlers
+	if h[0].Timeout() != 30*time.Second || !slices.Equal(h[0].HTTP.DeadLetterOn, []int{400, 410, 413, 415, 422}) || h[1].Timeout() != 30*time.Second {
+		t.Errorf("the handlers of the example are %+v", h)
+	}
+}
+
 func TestEveryKeyArrives(t *testing.T) {
 	c := parse(t, `
 nats: {url: "nats://a:1,nats://b:2", credentials: c.creds, domain: hub, tls: {ca: ca.pem, cert: c.pem, key: k.pem}}

@@ -63,7 +63,7 @@ func (a Account) Print(w io.Writer) {
 	for _, r := range a.rows {
 		fmt.Fprintf(w, "  %-10s %9d %9d %9s %9s\n", r.tenant, r.published, r.handled, brief(r.p50), brief(r.p99))
 	}
-	fmt.Fprintf(w, "\n%d published = %d handled + %d still waiting in JetStream + %d dead-lettered: ", a.Published, a.Handled, a.Waiting, a.DeadLettered)
+	fmt.Fprintf(w, "\n%d published = %d handled + %d still waiting in JetStream + %d dead-lettered:\n", a.Published, a.Handled, a.Waiting, a.DeadLettered)
 	switch lost := a.Lost(); {
 	case lost == 0:
 		fmt.Fprintln(w, "nothing lost.")

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -77,22 +78,13 @@ func TestCommandIsGivenThePayloadAndTheFacts(t *testing.T) {
 		"payload", "INHERITED=yes", "SPILLWAY_MSG_SUBJECT=jobs.a%00b", "SPILLWAY_MSG_TENANT=acme", "SPILLWAY_MSG_STREAM=JOBS",
 		"SPILLWAY_MSG_SEQUENCE=42", "SPILLWAY_MSG_PUBLISHED=2026-02-03T03:05:06.007Z", "SPILLWAY_MSG_ATTEMPT=3", "SPILLWAY_MSG_IDEMPOTENCY_KEY=JOBS-42",
 	} {
-		if !contains(lines, want) {
+		if !slices.Contains(lines, want) {
 			t.Errorf("%q is not there", want)
 		}
 	}
 	if strings.Contains(string(got), "secret") || strings.Contains(string(got), "forged") {
 		t.Errorf("variables of the worker are there:\n%s", got)
 	}
-}
-
-func contains(lines []string, want string) bool {
-	for _, l := range lines {
-		if l == want {
-			return true
-		}
-	}
-	return false
 }
 
 func TestNoShellIsInvolved(t *testing.T) {
