@@ -3,14 +3,15 @@
 package handlers_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,14 +34,41 @@ func shell(t *testing.T, script string) *handlers.Exec {
 	return command(t, "sh", "-c", script)
 }
 
-// fifo makes a pipe with a name, which a child can signal through by opening it.
-func fifo(t *testing.T) string {
+// holders is a pipe that the processes of a script hold open, which tells that they
+// run and when the last of them has ended.
+type holders struct {
+	t    *testing.T
+	name string
+}
+
+// newHolders makes the pipe. A script takes hold of it with exec 3>"$PIPE".
+func newHolders(t *testing.T) *holders {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "fifo")
+	name := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(name, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return name
+	t.Setenv("PIPE", name)
+	return &holders{t: t, name: name}
+}
+
+// watch calls running when one wrote a line, and closes ended when all are gone.
+func (h *holders) watch(running func()) (ended <-chan struct{}) {
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		pipe, err := os.Open(h.name) // returns when the script has opened it too
+		if err != nil {
+			h.t.Error(err)
+			return
+		}
+		defer pipe.Close()
+		lines := bufio.NewReader(pipe)
+		_, _ = lines.ReadString('\n')
+		running()
+		_, _ = io.Copy(io.Discard, lines)
+	}()
+	return gone
 }
 
 func TestExitCodeDecides(t *testing.T) {
@@ -150,63 +178,25 @@ func TestCommandThatCannotStartSpendsNoAttempt(t *testing.T) {
 
 func TestWholeGroupEndsWithTheContext(t *testing.T) {
 	for name, script := range map[string]string{
-		"polite":       `sleep 600 & echo $! > "$PIPE"; wait`,
-		"ignores TERM": `trap '' TERM; (trap '' TERM; sleep 600 & wait; sleep 600) & echo $! > "$PIPE"; while :; do sleep 600; done`,
+		"polite":       `exec 3>"$PIPE"; sleep 600 & echo up >&3; wait`,
+		"ignores TERM": `exec 3>"$PIPE"; trap '' TERM; sleep 600 & echo up >&3; while :; do sleep 600; done`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			pipe := fifo(t)
-			t.Setenv("PIPE", pipe)
 			cause := errors.New("out of time")
 			ctx, cancel := context.WithCancelCause(t.Context())
-			e := shell(t, script)
-			children := make(chan int, 1)
-			go func() {
-				text, _ := os.ReadFile(pipe) // returns when the child has written
-				pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-				children <- pid
-				cancel(cause)
-			}()
-			err := e.Handle(ctx, message())
-			if !errors.Is(err, cause) {
+			ended := newHolders(t).watch(func() { cancel(cause) })
+			if err := shell(t, script).Handle(ctx, message()); !errors.Is(err, cause) {
 				t.Errorf("error is %v", err)
 			}
-			child := <-children
-			if !ended(child) {
-				t.Errorf("process %d of the group is still there", child)
-			}
+			<-ended
 		})
 	}
 }
 
-// ended reports whether a process was killed. It may not be reaped yet, for its
-// parent was killed too: what it is then is told by its state.
-func ended(pid int) bool {
-	for range 1000 {
-		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		if err != nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			return true
-		}
-		_, state, _ := strings.Cut(string(stat), ") ")
-		if strings.HasPrefix(state, "Z") {
-			return true
-		}
-	}
-	return false
-}
-
 func TestGrandchildThatHoldsTheOutputDoesNotHangTheWorker(t *testing.T) {
-	pipe := fifo(t)
-	t.Setenv("PIPE", pipe)
-	children := make(chan int, 1)
-	go func() {
-		text, _ := os.ReadFile(pipe)
-		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-		children <- pid
-	}()
-	if err := shell(t, `sleep 600 & echo $! > "$PIPE"`).Handle(t.Context(), message()); err != nil {
+	ended := newHolders(t).watch(func() {})
+	if err := shell(t, `exec 3>"$PIPE"; sleep 600 & echo up >&3`).Handle(t.Context(), message()); err != nil {
 		t.Errorf("error is %v", err)
 	}
-	if child := <-children; !ended(child) {
-		t.Errorf("process %d is still there", child)
-	}
+	<-ended
 }
