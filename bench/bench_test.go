@@ -42,11 +42,32 @@ func TestScenariosRun(t *testing.T) {
 	}
 }
 
+func TestDistance(t *testing.T) {
+	const roundTrip = 20 * time.Millisecond
+	b, err := startBroker(false, roundTrip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := b.stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	js, err := b.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer js.Conn().Close()
+	if rtt, err := js.Conn().RTT(); err != nil || rtt < roundTrip {
+		t.Errorf("a round trip takes %v, %v; want at least %v", rtt, err, roundTrip)
+	}
+}
+
 // BenchmarkConsume drains b.N messages of 100 tenants with each contestant.
 func BenchmarkConsume(b *testing.B) {
 	for _, c := range []contestant{consumeCallback, consumePool, fetchLoop, spillway, watermillAsync, watermillSync} {
 		b.Run(strings.ReplaceAll(c.name, " ", "_"), func(b *testing.B) {
-			br, err := startBroker(false)
+			br, err := startBroker(false, 0)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -98,7 +119,7 @@ func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"nonsense"}, {"throughput", "isolation"}, {"all", "--nonsense"},
 		{"all", "--messages", "-1"}, {"all", "--messages", strconv.Itoa(maxMessages + 1)},
-		{"all", "--repeat", "-1"}, {"all", "--for", "-1s"},
+		{"all", "--repeat", "-1"}, {"all", "--for", "-1s"}, {"all", "--rtt", "-1s"}, {"all", "--rtt", "2s"},
 	} {
 		var stderr strings.Builder
 		if code := execute(t.Context(), args, t.Output(), &stderr); code != exitUsage || stderr.Len() == 0 {

@@ -1,7 +1,7 @@
 // Command bench measures Spillway beside its peers, in one run on one machine, and
 // says whether the figures it claims hold there.
 //
-//	go run . [flags] throughput|isolation|memory|scheduler|all
+//	go run . [flags] throughput|distance|isolation|memory|scheduler|all
 //
 // Every scenario runs on an embedded nats-server with file storage in a temporary
 // directory. Contestants take turns, round by round, on streams that were filled
@@ -16,9 +16,9 @@
 // # Files
 //
 // main, settings: the command. report, machine, stats: what it prints. server, fill:
-// the NATS that is measured on. throughput: rounds of races; race: one contestant
-// against the clock, cpu and profile beside it; plain, watermill, spillway: the
-// contestants. isolation: rounds of laps; lap: a flood beside a quiet tenant. memory:
-// consumers in processes of their own; child: such a process, gauge: what it uses.
-// scheduler: the queues alone.
+// the NATS that is measured on; distance: how far away it is. throughput: rounds of
+// races; race: one contestant against the clock, cpu and profile beside it; plain,
+// watermill, spillway: the contestants. isolation: rounds of laps; lap: a flood beside
+// a quiet tenant. memory: consumers in processes of their own; child: such a process,
+// gauge: what it uses. scheduler: the queues alone.
 package main

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -27,13 +29,20 @@ func main() {
 
 // scenario is one thing to measure.
 type scenario struct {
-	name string
-	run  func(ctx context.Context, e *env) ([]row, error)
+	name      string
+	run       func(ctx context.Context, e *env) ([]row, error)
+	roundTrip time.Duration // to the server, unless --rtt says another
 }
 
 // scenarios in the order of "all".
 func scenarios() []scenario {
-	return []scenario{{"throughput", throughput}, {"isolation", isolation}, {"memory", memory}, {"scheduler", schedule}}
+	return []scenario{
+		{name: "throughput", run: throughput},
+		{name: "distance", run: distant, roundTrip: 5 * time.Millisecond},
+		{name: "isolation", run: isolation},
+		{name: "memory", run: memory},
+		{name: "scheduler", run: schedule},
+	}
 }
 
 func names() []string {
@@ -54,6 +63,11 @@ type env struct {
 
 // say tells the user what goes on.
 func (e *env) say(format string, args ...any) { _, _ = fmt.Fprintf(e.log, format+"\n", args...) }
+
+// wanted reports whether --only lets the contestant of that name run.
+func (e *env) wanted(name string) bool {
+	return strings.Contains(strings.ToLower(name), strings.ToLower(e.only))
+}
 
 // execute is main without the process.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -88,12 +102,12 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // runOne runs sc on a server of its own.
 func runOne(ctx context.Context, s settings, sc scenario, log io.Writer) (rows []row, err error) {
-	b, err := startBroker(s.tcp)
+	b, err := startBroker(s.tcp, orDefault(s.roundTrip, sc.roundTrip))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.stop()) }()
-	js, err := b.connect()
+	js, err := b.connectNear()
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func memory(ctx context.Context, e *env) ([]row, error) {
 	fed := make(map[string][]outcome)
 	for round := range orDefault(e.repeat, 1) {
 		for i, d := range diets {
-			if !strings.Contains(strings.ToLower(d.name), strings.ToLower(e.only)) {
+			if !e.wanted(d.name) {
 				continue
 			}
 			d.task.Durable = fmt.Sprintf("m%d-%d", round, i)

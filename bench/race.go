@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -91,10 +92,8 @@ func (r *race) run(ctx context.Context, c contestant) (result, error) {
 // finish waits until everything was handled and the server has every ack, and returns
 // how long that was since the beginning.
 func (r *race) finish(ctx context.Context) (time.Duration, error) {
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		return 0, fmt.Errorf("stalls: %d of %d handled within %v", r.handled.Load(), r.messages, raceTime)
+	if err := r.awaitHandled(ctx); err != nil {
+		return 0, err
 	}
 	for {
 		info, err := r.info(ctx)
@@ -106,6 +105,42 @@ func (r *race) finish(ctx context.Context) (time.Duration, error) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// errStalled says that a contestant stopped asking for messages that there are.
+var errStalled = errors.New("stalls")
+
+// stallTick is how long nothing must happen to be a stall.
+const stallTick = 2 * time.Second
+
+// awaitHandled waits until every message was handled.
+func (r *race) awaitHandled(ctx context.Context) error {
+	tick := time.NewTicker(stallTick)
+	defer tick.Stop()
+	for last := int64(-1); ; {
+		select {
+		case <-r.done:
+			return nil
+		case <-tick.C:
+			now := r.handled.Load()
+			if now == last {
+				return r.stalled(ctx, now)
+			}
+			last = now
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %d of %d handled within %v", errStalled, r.handled.Load(), r.messages, raceTime)
+		}
+	}
+}
+
+// stalled says how things are on the side of the server.
+func (r *race) stalled(ctx context.Context, handled int64) error {
+	info, err := r.info(ctx)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w at %d of %d: nothing for %v; %d pending, %d unacknowledged, %d pull requests waiting",
+		errStalled, handled, r.messages, stallTick, info.NumPending, info.NumAckPending, info.NumWaiting)
 }
 
 // info asks for the state of the durable, be it one to pull from or one that pushes,

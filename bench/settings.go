@@ -17,6 +17,7 @@ type settings struct {
 	repeat     int
 	lap        time.Duration
 	tcp        bool
+	roundTrip  time.Duration
 	json       bool
 	only       string
 	cpuProfile string
@@ -28,6 +29,7 @@ const (
 	maxMessages = 100_000_000
 	maxRepeat   = 1000
 	maxLap      = time.Hour
+	maxTrip     = time.Second
 )
 
 // errUsage is for mistakes that are printed already.
@@ -45,8 +47,9 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	fs.IntVar(&s.repeat, "repeat", 0, "rounds (default 3)")
 	fs.DurationVar(&s.lap, "for", 0, "how long one run of isolation (default 5s) or memory (default 7s) takes")
 	fs.BoolVar(&s.tcp, "tcp", false, "connect over loopback TCP instead of in memory")
+	fs.DurationVar(&s.roundTrip, "rtt", 0, "put the server so far away from the contestants; implies --tcp")
 	fs.BoolVar(&s.json, "json", false, "print JSON")
-	fs.StringVar(&s.only, "only", "", "run only the contestants of throughput and memory whose name contains this")
+	fs.StringVar(&s.only, "only", "", "run only the contestants of throughput and memory whose name contains this (\"100 tenants: spillway\")")
 	fs.StringVar(&s.cpuProfile, "cpuprofile", "", "write a CPU profile of the runs of throughput to this file")
 	fs.StringVar(&s.memProfile, "memprofile", "", "write a profile of all allocations of throughput to this file")
 	// The scenario may come before the flags or after them.
@@ -83,6 +86,9 @@ func (s settings) validate(rest []string) error {
 	}
 	if s.lap < 0 || s.lap > maxLap {
 		errs = append(errs, fmt.Errorf("bench: --for is %v, must be between 0 and %v", s.lap, maxLap))
+	}
+	if s.roundTrip < 0 || s.roundTrip > maxTrip {
+		errs = append(errs, fmt.Errorf("bench: --rtt is %v, must be between 0 and %v", s.roundTrip, maxTrip))
 	}
 	return errors.Join(errs...)
 }
