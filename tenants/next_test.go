@@ -3,6 +3,7 @@ package tenants
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -141,42 +142,40 @@ func TestRequeueChargesTheRun(t *testing.T) {
 	}
 }
 
-func TestNextEndsWithItsContextAndPassesTheWakeUpOn(t *testing.T) {
-	q := newQueues(t, Config{})
-	for range 200 {
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		got := make(chan int, 2)
-		next := func(ctx context.Context) {
-			if j, err := q.Next(ctx); err == nil {
-				got <- j.Value
-				q.Done(j)
-			} else if !errors.Is(err, context.Canceled) {
-				t.Error(err)
+func TestAWakeUpThatComesWithTheEndOfAContextIsPassedOn(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	synctest.Test(t, func(t *testing.T) {
+		for range 50 { // whether the wake-up or the context is seen first is chance
+			q := newQueues(t, Config{})
+			var wg sync.WaitGroup
+			got := false
+			wg.Go(func() { _, err := q.Next(t.Context()); got = err == nil })
+			synctest.Wait()
+			q.mu.Lock()
+			late := q.sleepers.lieDown()
+			q.unlock()
+			q.Push("a", "", 1, 0) // wakes the last to lie down
+			if err := q.sleep(ended, late); err != nil {
+				if synctest.Wait(); !got {
+					t.Error("the item is there and nobody is awake")
+				}
 			}
+			q.Close()
+			wg.Wait()
 		}
-		wg.Go(func() { next(t.Context()) })
-		wg.Go(func() { next(ctx) })
-		wg.Go(cancel)
-		if err := q.Push("a", "", 1, 0); err != nil {
-			t.Fatal(err)
+	})
+}
+
+func TestNextEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueues(t, Config{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := q.Next(ctx); !errors.Is(err, context.DeadlineExceeded) || len(q.sleepers.waiting) != 0 {
+			t.Errorf("Next is %v, %d still wait", err, len(q.sleepers.waiting))
 		}
-		<-got // one of them has it, whoever was woken and whoever was cancelled
-		q.Push("a", "", 2, 0)
-		wg.Go(func() { // for the second item, if only one of them still waits
-			if j, ok := q.TryNext(time.Now()); ok {
-				got <- j.Value
-			}
-		})
-		<-got
-		q.Push("a", "", 3, 0)
-		q.Push("a", "", 4, 0)
-		wg.Wait()
-		for j, ok := q.TryNext(time.Now()); ok; j, ok = q.TryNext(time.Now()) {
-			q.Done(j)
-		}
-		cancel()
-	}
+	})
 }
 
 func TestAnEndedContextIsSaidEvenWhenThereIsWork(t *testing.T) {
@@ -204,4 +203,76 @@ func TestAJobThatIsNotOursEndsNothing(t *testing.T) {
 		t.Errorf("got %+v", st)
 	}
 	q.Done(again)
+}
+
+func TestItemsRequeuedOutOfOrderComeBackInOrderAfterTheLastOfTheirTimes(t *testing.T) {
+	q := newQueues(t, Config{})
+	var jobs []Job[int]
+	for i := range 4 {
+		q.PushAt(start, "a", "", i, 0)
+	}
+	for range 3 {
+		j, _ := q.TryNext(start)
+		jobs = append(jobs, j)
+	}
+	for _, i := range []int{1, 0, 2} { // the second has the latest time
+		q.RequeueAt(start, jobs[i], start.Add(time.Duration([]int{2, 9, 5}[i])*time.Second))
+	}
+	if j, ok := q.TryNext(start.Add(9*time.Second - 1)); ok {
+		t.Fatalf("%d runs before the last of their times", j.Value)
+	}
+	for want := range 4 {
+		if j, _ := q.TryNext(start.Add(9 * time.Second)); j.Value != want {
+			t.Fatalf("got %d, want %d", j.Value, want)
+		}
+	}
+}
+
+func TestTheAlarmIsMovedForwardAndSetAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueues(t, Config{})
+		began := time.Now()
+		var held []Job[int]
+		for i := range 3 {
+			q.Push(fmt.Sprint(i), "", i, 0)
+			j, _ := q.Next(t.Context())
+			held = append(held, j)
+		}
+		in := []time.Duration{7 * time.Second, time.Second, 2 * time.Second}
+		var wg sync.WaitGroup
+		for range held {
+			wg.Go(func() { // each takes one and asks for no more
+				j, err := q.Next(t.Context())
+				if since := time.Since(began); err != nil || since != in[j.Value] {
+					t.Errorf("item %d woke a worker after %v, %v, want %v", j.Value, since, err, in[j.Value])
+				}
+			})
+		}
+		synctest.Wait()
+		for i, j := range held {
+			q.Requeue(j, began.Add(in[i]))
+		}
+		wg.Wait()
+	})
+}
+
+func TestWhoIsWokenWakesTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 100 {
+			q := newQueues(t, Config{})
+			var wg sync.WaitGroup
+			for range 3 {
+				wg.Go(func() {
+					if _, err := q.Next(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			synctest.Wait()
+			for range 3 {
+				q.Push("a", "", 0, 0) // before the first of them is up
+			}
+			wg.Wait()
+		}
+	})
 }

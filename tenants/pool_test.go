@@ -116,6 +116,47 @@ func TestTheTotalBoundOfAPoolLosesNoWakeUp(t *testing.T) {
 	}
 }
 
+func TestRoomInThePoolIsToldToOtherTenants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, PoolConfig{Workers: 1, Messages: 1})
+		began := time.Now()
+		for range 2 {
+			p.Submit(t.Context(), "a", sleeps(time.Second))
+			synctest.Wait()
+		}
+		if err := p.Submit(t.Context(), "b", sleeps(0)); err != nil || time.Since(began) != time.Second {
+			t.Errorf("Submit took %v, %v, want 1s", time.Since(began), err)
+		}
+		closed(t, p)
+	})
+}
+
+func TestASubmitterThatGivesUpLetsTheNextTry(t *testing.T) {
+	l := lines{byTenant: map[string][]*submitter{}}
+	a, b, c := l.join("a"), l.join("b"), l.join("b")
+	<-a.room
+	<-b.room
+	l.wantAny(a)
+	l.wantAny(b)
+	l.room("other")
+	<-a.room // and then gives up
+	l.leave(a)
+	select {
+	case <-b.room:
+	default:
+		t.Error("who wants room in the pool is not told")
+	}
+	l.leave(b)
+	select {
+	case <-c.room:
+	default:
+		t.Error("the next in line is not told")
+	}
+	if l.leave(c); l.waiting.Load() != 0 || len(l.byTenant) != 0 || len(l.any) != 0 {
+		t.Errorf("left behind: %+v", &l)
+	}
+}
+
 func TestTrySubmitCountsWhatItRefuses(t *testing.T) {
 	p := newPool(t, PoolConfig{Workers: 1, Queue: 2, PolicyFor: func(_ string, p *Policy) { p.Paused = true }})
 	for i := range 3 {
