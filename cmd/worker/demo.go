@@ -113,13 +113,19 @@ func (d *demoCommand) play(ctx context.Context, p *process, s *stage) error {
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	ended := make(chan error, 1)
-	go func() { ended <- c.Run(working) }()
-	if err := s.traffic(ctx, p, c, ended); err != nil {
-		return err
+	go func() {
+		defer close(ended)
+		ended <- c.Run(working)
+	}()
+	err = s.traffic(ctx, p, c, ended)
+	if err == nil {
+		fmt.Fprintln(p.stdout, "\nThe tenants have stopped; draining.")
 	}
-	fmt.Fprintln(p.stdout, "\nThe tenants have stopped; draining.")
 	stopWork()
-	if err := <-ended; err != nil && !errors.Is(err, consumer.ErrDrainTimeout) {
+	if worked := <-ended; worked != nil && !errors.Is(worked, consumer.ErrDrainTimeout) {
+		err = errors.Join(err, worked)
+	}
+	if err != nil {
 		return err
 	}
 	return s.account(p, c)
