@@ -112,15 +112,23 @@ func (s *scheduler) remove(now int64, q *queue, size int, next uint64) {
 	}
 }
 
+// How the pace of a queue is learned. Workers pause for a moment now and then, for the
+// garbage collector or another program; a pace that one such pause could spoil would make
+// a fast queue shed.
+const (
+	paceMemory = 64 // departures that the mean gap is over
+	paceSpike  = 64 // times the mean that one gap counts at most: as many workers may end at once
+)
+
 // depart learns the pace of q from an item that leaves it.
 func (q *queue) depart(now int64) {
 	if q.left {
 		gap := float64(max(0, now-q.last))
-		if q.gap == 0 {
-			q.gap = max(1, gap)
-		} else {
-			q.gap = max(1, q.gap+decay*(gap-q.gap))
+		if q.paced > 0 {
+			gap = min(gap, paceSpike*q.gap)
 		}
+		q.paced = min(q.paced+1, paceMemory)
+		q.gap = max(1, q.gap+(gap-q.gap)/float64(q.paced))
 	}
 	q.last, q.left = now, q.depth > 0
 }
@@ -131,8 +139,8 @@ func (s *scheduler) raise(now int64, q *queue) {
 	case l.hold:
 		q.mode = holding
 		s.holds++
-	case q.emptiesWithin(now):
-		q.mode = holding
+	case q.emptiesWithin():
+		q.mode, q.since = holding, now
 		s.holds++
 		s.pledges.put(q.id, key{order: uint64(q.pledge())})
 	default:
@@ -149,10 +157,10 @@ func (s *scheduler) leave(q *queue, to mode) {
 	q.mode = to
 }
 
-// review lets a queue that holds shed if it has become too slow to be waited for. It
-// sheds until its low mark then, however fast it is: order is more than pace.
+// review lets a queue that holds shed if it did not keep its pledge. It sheds until its
+// low mark then, however fast it is: order is more than pace.
 func (s *scheduler) review(now int64, q *queue) {
-	if q.mode == holding && !q.tenant.limits.hold && !q.emptiesWithin(now) {
+	if q.mode == holding && !q.tenant.limits.hold && now >= q.pledge() {
 		s.leave(q, shedding)
 	}
 }
@@ -172,19 +180,18 @@ func (s *scheduler) reviewDue(now int64) {
 }
 
 // emptiesWithin reports whether q, at its present pace, would empty from its high mark
-// within HoldWithin. A departure that is overdue counts as the time it is overdue, so an
-// unknown pace is trusted for as long as it may still turn out to be fast enough.
-func (q *queue) emptiesWithin(now int64) bool {
+// within HoldWithin. An unknown pace is trusted: the pledge bounds what that can cost.
+func (q *queue) emptiesWithin() bool {
 	l := q.tenant.limits
-	gap := max(q.gap, float64(now-q.last))
-	return l.within > 0 && gap*float64(l.high) <= float64(l.within)
+	return l.within > 0 && q.gap*float64(l.high) <= float64(l.within)
 }
 
-// pledge returns when q will be too slow if nothing leaves it until then.
-func (q *queue) pledge() int64 {
-	l := q.tenant.limits
-	return q.last + l.within/int64(l.high) + 1
-}
+// holdGrace is how many times HoldWithin a queue that holds is given to come to its low
+// mark: enough for a pause of the workers, little enough for those who wait behind it.
+const holdGrace = 4
+
+// pledge returns when q, which holds, must have come to its low mark.
+func (q *queue) pledge() int64 { return q.since + holdGrace*q.tenant.limits.within }
 
 // apply gives t a new policy, at once.
 func (s *scheduler) apply(now int64, t *tenant, l *limits) {

@@ -54,9 +54,9 @@ type Policy struct {
 	// and report Holding until it is at its low mark, instead of shedding.
 	Hold bool
 
-	// HoldWithin does as Hold, but never beyond Queue, and only while the queue, at the pace
-	// it departs now, would empty from its high mark within this time; then it sheds. Zero
-	// is never. Hold takes precedence.
+	// HoldWithin does as Hold, but never beyond Queue, and only if the queue, at the pace it
+	// departs, would empty from its high mark within this time. A queue that holds and is not
+	// at its low mark after four times as long sheds. Zero is never. Hold takes precedence.
 	HoldWithin time.Duration
 
 	Paused bool // nothing of this tenant is scheduled; Push still queues

@@ -33,7 +33,7 @@
 //	normal   ──at or above High──▶ shedding or holding
 //	shedding ──at or below Low───▶ normal       Push returns ErrShed meanwhile
 //	holding  ──at or below Low───▶ normal       Push accepts; Holding is true
-//	holding  ──too slow──────────▶ shedding     only with HoldWithin
+//	holding  ──too long──────────▶ shedding     only with HoldWithin
 //
 // An item that does not fit into the bytes of its queue counts as the high mark reached,
 // so that smaller ones do not overtake it. The total bounds of Config come first: they

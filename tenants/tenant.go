@@ -54,7 +54,9 @@ type queue struct {
 	bytes  int64
 	order  uint64  // of its head
 	last   int64   // when an item last left, or the first came
-	gap    float64 // decayed mean ns between departures while it was not empty; 0: unknown
+	gap    float64 // mean ns between departures while it was not empty; 0: unknown
+	paced  int     // departures that gap is the mean of, up to paceMemory
+	since  int64   // when it began to hold
 	gate   int64   // nothing of it starts before
 	id     int32
 	mode   mode
