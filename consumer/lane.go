@@ -19,6 +19,9 @@ const (
 	minBatch       = 8       // below this it is cheaper to wait for more credit
 	maxExpires     = 10 * time.Second
 	statusHeadroom = 256 // places of the inbox channel that are not for messages
+	pauseIdle      = 20 * time.Millisecond
+	pauseBacklog   = 2 * time.Second
+	awaitAtMost    = 4 * time.Second
 	resumeMin      = 50 * time.Millisecond
 	resumeMax      = 5 * time.Second
 )
@@ -344,8 +347,49 @@ func (l *lane) reconnect() {
 	}
 }
 
-// stop cancels the requests and takes in what was on its way.
+// await takes in the answers to requests that are being answered. What a server sends
+// while the interest in its inbox ends is thrown away there, and comes again only after
+// AckWait; so a request is cancelled in a pause: a short one if there is nothing to
+// send, and else one so long that the server cannot be about to.
+func (l *lane) await() {
+	pause := func() time.Duration {
+		if l.state.pending.Load() > 0 {
+			return pauseBacklog
+		}
+		return pauseIdle
+	}
+	quiet, enough := time.NewTimer(pause()), time.NewTimer(awaitAtMost)
+	defer quiet.Stop()
+	defer enough.Stop()
+	for l.asking() && l.nc.IsConnected() {
+		select {
+		case m := <-l.in:
+			before := l.state.pulled.Load()
+			l.take(m)
+			if l.state.pulled.Load() > before {
+				quiet.Reset(pause())
+			}
+		case <-quiet.C:
+			return
+		case <-enough.C:
+			return
+		}
+	}
+}
+
+// asking reports whether a request is in flight.
+func (l *lane) asking() bool {
+	for i := range l.slots {
+		if l.slots[i].messages > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// stop ends the requests and takes in what was on its way.
 func (l *lane) stop() {
+	l.await()
 	now := time.Now()
 	for i := range l.slots {
 		l.cancel(&l.slots[i], now)
