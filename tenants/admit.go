@@ -191,7 +191,9 @@ func (q *queue) emptiesWithin() bool {
 const holdGrace = 4
 
 // pledge returns when q, which holds, must have come to its low mark.
-func (q *queue) pledge() int64 { return q.since + holdGrace*q.tenant.limits.within }
+func (q *queue) pledge() int64 {
+	return min(q.since+holdGrace*min(q.tenant.limits.within, maxTime/8), maxTime)
+}
 
 // apply gives t a new policy, at once.
 func (s *scheduler) apply(now int64, t *tenant, l *limits) {

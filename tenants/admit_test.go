@@ -218,3 +218,43 @@ func TestOnePauseDoesNotMakeAFastQueueSlow(t *testing.T) {
 		q.Close()
 	})
 }
+
+func TestAPaceIsUnknownAgainWhenItsTenantCouldHaveBeenForgotten(t *testing.T) {
+	q := newQueues(t, Config{Forget: time.Minute})
+	q.s.keepAll = true
+	now := start
+	play := func(gap time.Duration) time.Duration {
+		for range 3 {
+			q.PushAt(now, "a", "", 0, 0)
+		}
+		for range 3 {
+			j, _ := q.TryNext(now)
+			q.DoneAt(now, j)
+			now = now.Add(gap)
+		}
+		st, _ := q.Tenant("a")
+		return st.Interval
+	}
+	for range 10 {
+		play(time.Millisecond)
+	}
+	now = now.Add(time.Hour)
+	if got := play(time.Second); got != time.Second {
+		t.Errorf("the pace is %v, want 1s, as of a tenant never seen", got)
+	}
+}
+
+func TestAHoldWithinForEverDoesNotOverflow(t *testing.T) {
+	q := newQueues(t, Config{Default: Policy{Queue: 2, HoldWithin: 1<<63 - 1}})
+	for range 2 {
+		if err := q.Push("a", "", 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q.TryNext(time.Now())
+	q.Push("a", "", 0, 0)
+	if err := q.Push("a", "", 0, 0); err != ErrFull || !q.Holding() {
+		t.Errorf("Push is %v, Holding %v, want ErrFull and true", err, q.Holding())
+	}
+	q.Close()
+}

@@ -158,7 +158,7 @@ func (s *scheduler) rouse(now int64, t *tenant) {
 	}
 	t.cost = 0
 	for _, q := range t.queues {
-		q.gap = 0
+		q.gap, q.paced = 0, 0
 	}
 }
 
