@@ -2,6 +2,7 @@ package tenants
 
 import (
 	"iter"
+	"math"
 	"time"
 )
 
@@ -163,7 +164,7 @@ func (q *Queues[T]) stat(t *tenant, room []named) (Stat, []named) {
 		}
 	}
 	if pace > 0 {
-		st.Interval = time.Duration(1 / pace)
+		st.Interval = time.Duration(math.Round(1 / pace))
 	}
 	st.queues = room[first:len(room):len(room)]
 	return st, room
