@@ -29,10 +29,9 @@ func (c *Consumer) admit(l *lane, m *nats.Msg, now, leaseStart time.Time) {
 		return
 	}
 	d := &delivery{
-		lane:    l,
-		size:    m.Size(),
-		arrived: now,
-		source:  source{stream: l.stream, sequence: meta.sequence, published: meta.published},
+		lane:   l,
+		size:   m.Size(),
+		source: source{sequence: meta.sequence, published: meta.published},
 	}
 	l.note(meta)
 	if !c.leases.add(d, m.Reply, leaseStart) {
@@ -66,7 +65,7 @@ func (l *lane) note(meta ackMeta) {
 func (d *delivery) read(m *nats.Msg, meta ackMeta) error {
 	d.msg = Message{
 		Subject:    m.Subject,
-		Stream:     d.source.stream,
+		Stream:     d.lane.stream,
 		Sequence:   meta.sequence,
 		Published:  meta.published,
 		Attempt:    1,
@@ -80,7 +79,7 @@ func (d *delivery) read(m *nats.Msg, meta ackMeta) error {
 	header, origin, ok := envelope.Restore(m.Header)
 	if !ok {
 		d.msg.Header = envelope.Clean(m.Header)
-		return fmt.Errorf("message %d of stream %s does not say what it is a copy of", meta.sequence, d.source.stream)
+		return fmt.Errorf("message %d of stream %s does not say what it is a copy of", meta.sequence, d.lane.stream)
 	}
 	d.msg.Header = header
 	d.msg.Subject, d.msg.Stream, d.msg.Sequence, d.msg.Published = origin.Subject, origin.Stream, origin.Sequence, origin.Time

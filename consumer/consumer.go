@@ -77,6 +77,7 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 	}
 	c.queues = queues
 	c.lanes = c.newLanes()
+	c.leases.lanes = c.lanes
 	c.mover = newMover(c.nc, c.wakeLanes)
 	return c, nil
 }

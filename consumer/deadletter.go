@@ -24,7 +24,7 @@ func (c *Consumer) bury(d *delivery, reason Reason, err error) {
 	letter, ok := c.deadLetter(d, reason, err)
 	if !ok {
 		c.logs.move.warn("a message is too large to be dead-lettered; it stays in its stream", "reason", reason,
-			"stream", d.source.stream, "sequence", d.source.sequence, "bytes", d.size, "error", err)
+			"stream", d.lane.stream, "sequence", d.source.sequence, "bytes", d.size, "error", err)
 		c.handBack(d, c.cfg.Retry.Max, OutcomeHandBack)
 		return
 	}

@@ -19,8 +19,8 @@ type delivery struct {
 	size  int     // bytes, as the server counts them
 
 	// The message that was delivered: for a copy, the copy. The origin is in msg.
-	source  source
-	arrived time.Time
+	source source
+	chain  *delivery // in the lane's held table
 
 	run       runContext
 	started   atomic.Int64 // unix nanoseconds; 0: not running
@@ -30,9 +30,8 @@ type delivery struct {
 	lease   lease // guarded by leases.mu
 }
 
-// source names one message of one stream.
+// source names one message of a lane's stream.
 type source struct {
-	stream    string
 	sequence  uint64
 	published time.Time
 }

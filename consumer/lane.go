@@ -51,6 +51,7 @@ type lane struct {
 	resume   time.Time // no request before this
 
 	budget    budget      // shared
+	held      heldTable   // shared; guarded by leases.mu
 	suspended atomic.Bool // shared: the consumer is gone, and what has its name next may be another
 	state     laneState   // shared
 	repaired  chan struct{}
@@ -117,6 +118,7 @@ func newLane(c *Consumer, kind Lane, stream, consumer string, messages, bytes in
 			transit: int(messages),
 		},
 	}
+	l.held = newHeldTable(messages)
 	l.budget.maxMessages, l.budget.maxBytes, l.budget.wake = messages, bytes, l.wake
 	return l
 }

@@ -25,13 +25,14 @@ type lease struct {
 // when an InProgress was sent that was flushed since. What is past its deadline is
 // neither handed back nor terminated; only a success is still acknowledged.
 //
-// mu guards every delivery's lease and the index. It is never held during I/O.
+// mu guards every delivery's lease and the lanes' held tables. It is never held during
+// I/O.
 type leases struct {
 	wait   time.Duration // AckWait
 	margin time.Duration // how much earlier than AckWait we give up
 
-	mu   sync.Mutex
-	held map[leaseKey]*delivery
+	mu    sync.Mutex
+	lanes []*lane // whose held tables mu guards; fixed by New
 
 	extended, lost counter
 
@@ -40,16 +41,10 @@ type leases struct {
 	reborn func()
 }
 
-type leaseKey struct {
-	lane     *lane
-	sequence uint64
-}
-
 func newLeases(wait time.Duration) *leases {
 	return &leases{
 		wait:   wait,
 		margin: wait / 10,
-		held:   make(map[leaseKey]*delivery),
 		reborn: func() {},
 	}
 }
@@ -68,39 +63,32 @@ func (ls *leases) add(d *delivery, reply string, start time.Time) bool {
 }
 
 func (ls *leases) addLocked(d *delivery, reply string, start time.Time) (fresh, reborn bool) {
-	key := leaseKey{d.lane, d.source.sequence}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if old := ls.held[key]; old != nil {
+	if old := d.lane.held.find(d.source.sequence); old != nil {
 		if old.source.published.Equal(d.source.published) {
 			old.lease = lease{reply: reply, start: start}
 			return false, false
 		}
+		d.lane.held.remove(old)
 		old.lease.void, reborn = true, true
 	}
 	d.lease = lease{reply: reply, start: start}
-	ls.held[key] = d
+	d.lane.held.insert(d)
 	return true, reborn
 }
 
-// remove lets d go and returns its lease as it was.
-func (ls *leases) remove(d *delivery) lease { return ls.removeAt(d, time.Now()) }
-
-func (ls *leases) removeAt(d *delivery, now time.Time) lease {
-	key := leaseKey{d.lane, d.source.sequence}
+// remove lets d go and returns its lease as it is now.
+func (ls *leases) remove(d *delivery, now time.Time) lease {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if ls.held[key] == d {
-		delete(ls.held, key)
-	}
+	d.lane.held.remove(d)
 	ls.judge(d, now)
 	return d.lease
 }
 
-// state returns whether the lease of d was lost or voided.
-func (ls *leases) state(d *delivery) (lost, void bool) { return ls.stateAt(d, time.Now()) }
-
-func (ls *leases) stateAt(d *delivery, now time.Time) (lost, void bool) {
+// state returns whether the lease of d was lost or voided by now.
+func (ls *leases) state(d *delivery, now time.Time) (lost, void bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	ls.judge(d, now)
@@ -124,10 +112,10 @@ func (ls *leases) judge(d *delivery, now time.Time) bool {
 func (ls *leases) void(l *lane, created time.Time) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	for key, d := range ls.held {
-		if key.lane == l && d.source.published.Before(created) {
+	for d := range l.held.all {
+		if d.source.published.Before(created) {
 			d.lease.void = true
-			delete(ls.held, key)
+			l.held.remove(d)
 		}
 	}
 }
@@ -136,8 +124,10 @@ func (ls *leases) void(l *lane, created time.Time) {
 func (ls *leases) each(f func(d *delivery)) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	for _, d := range ls.held {
-		f(d)
+	for _, l := range ls.lanes {
+		for d := range l.held.all {
+			f(d)
+		}
 	}
 }
 
@@ -184,9 +174,7 @@ type extension struct {
 // sort returns the deliveries whose lease should be extended, and marks and returns
 // those whose lease has run out.
 func (ls *leases) sort(now time.Time) (due []extension, lost []*delivery) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	for _, d := range ls.held {
+	ls.each(func(d *delivery) {
 		switch {
 		case ls.judge(d, now):
 			lost = append(lost, d)
@@ -194,6 +182,6 @@ func (ls *leases) sort(now time.Time) (due []extension, lost []*delivery) {
 		case now.Sub(d.lease.start) >= ls.wait/3:
 			due = append(due, extension{d, d.lease.reply})
 		}
-	}
+	})
 	return due, lost
 }

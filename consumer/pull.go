@@ -10,6 +10,9 @@ import (
 
 // pull sends as many requests as the lane may.
 func (l *lane) pull(now time.Time) {
+	if !l.slotFree() {
+		return
+	}
 	reason := l.blocked(now)
 	if reason == "" {
 		reason = l.request(now)
@@ -17,6 +20,15 @@ func (l *lane) pull(now time.Time) {
 	l.state.mu.Lock()
 	l.state.paused = reason
 	l.state.mu.Unlock()
+}
+
+func (l *lane) slotFree() bool {
+	for i := range l.slots {
+		if l.slots[i].messages == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // The reasons why a lane does not pull.

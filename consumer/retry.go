@@ -64,7 +64,7 @@ func (c *Consumer) suspect(d *delivery) {
 // copyHeader is the header of a copy of d, less what says why it is copied.
 func (c *Consumer) copyHeader(d *delivery) nats.Header {
 	header := envelope.Carry(d.msg.Header, d.origin())
-	header.Set(nats.MsgIdHdr, envelope.MsgID(d.source.stream, c.cfg.Durable, d.source.sequence, d.source.published))
+	header.Set(nats.MsgIdHdr, envelope.MsgID(d.lane.stream, c.cfg.Durable, d.source.sequence, d.source.published))
 	return header
 }
 
@@ -100,7 +100,7 @@ func (c *Consumer) refused(d *delivery, subject string, err error) {
 		delay = handBackDelay
 	} else {
 		c.logs.move.warn("a copy was refused; the message was handed back", "to", subject, "tenant", d.msg.Tenant,
-			"stream", d.source.stream, "sequence", d.source.sequence, "again_in", delay, "error", err)
+			"stream", d.lane.stream, "sequence", d.source.sequence, "again_in", delay, "error", err)
 	}
 	c.handBack(d, delay, OutcomeHandBack)
 }

@@ -45,7 +45,11 @@ func (c *Consumer) settle(d *delivery, outcome Outcome, wire []byte, evenLost bo
 	if !d.settled.CompareAndSwap(false, true) {
 		return
 	}
-	lease := c.leases.remove(d)
+	var now time.Time // an ack is sent whatever became of the lease
+	if !evenLost {
+		now = time.Now()
+	}
+	lease := c.leases.remove(d, now)
 	if lease.lost && !evenLost {
 		wire, outcome = nil, OutcomeLeaseLost
 	}

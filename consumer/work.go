@@ -19,23 +19,36 @@ func (c *Consumer) work(ctx context.Context) {
 			c.spawnWorker(ctx)
 		}
 	}()
+	var now time.Time // the end of the last run
 	for {
-		j, err := c.queues.Next(ctx)
+		j, err := c.next(ctx, now)
 		if err != nil {
 			ended = true
 			return
 		}
-		c.runJob(ctx, j)
+		now = c.runJob(ctx, j)
 	}
 }
 
-// runJob runs the handler for one message, and does what its end means.
-func (c *Consumer) runJob(ctx context.Context, j job) {
+// next returns what is to run. The clock is read once between two runs that follow on
+// each other.
+func (c *Consumer) next(ctx context.Context, now time.Time) (job, error) {
+	if !now.IsZero() {
+		if j, ok := c.queues.TryNext(now); ok {
+			return j, nil
+		}
+	}
+	return c.queues.Next(ctx)
+}
+
+// runJob runs the handler for one message, does what its end means, and returns when
+// that was.
+func (c *Consumer) runJob(ctx context.Context, j job) time.Time {
 	d := j.Value
-	if lost, _ := c.leases.state(d); lost {
+	if lost, _ := c.leases.state(d, j.Started); lost {
 		c.queues.Done(j)
 		c.abandon(d, OutcomeLeaseLost)
-		return
+		return j.Started
 	}
 	var deadline time.Time
 	if d.route.Timeout > 0 {
@@ -44,31 +57,33 @@ func (c *Consumer) runJob(ctx context.Context, j job) {
 	d.run.begin(ctx, deadline)
 	d.started.Store(j.Started.UnixNano())
 	c.inFlight.Add(1)
-	finished := false
+	return c.finish(j, c.call(j))
+}
+
+// call runs the handler behind a fence: a panic is an error like others, with the
+// stack of where it happened. So is a handler that ends the goroutine, for which
+// nobody is left to take the error.
+func (c *Consumer) call(j job) (err error) {
+	returned := false
 	defer func() {
-		if finished {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
 			return
 		}
 		c.finish(j, &PanicError{Value: "handler called runtime.Goexit", Stack: debug.Stack()})
 	}()
-	err := c.call(d)
-	finished = true
-	c.finish(j, err)
-}
-
-// call runs the handler behind a fence: a panic is an error like others, with the
-// stack of where it happened.
-func (c *Consumer) call(d *delivery) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
-	return d.route.Handler.Handle(&d.run, &d.msg)
+	d := j.Value
+	err = d.route.Handler.Handle(&d.run, &d.msg)
+	returned = true
+	return err
 }
 
 // finish ends a run: the worker is free, the scheduler charged, the message settled.
-func (c *Consumer) finish(j job, err error) {
+// It returns when.
+func (c *Consumer) finish(j job, err error) time.Time {
 	d := j.Value
 	now := time.Now()
 	c.inFlight.Add(-1)
@@ -88,7 +103,7 @@ func (c *Consumer) finish(j job, err error) {
 	if end.action == actionRequeue {
 		c.queues.RequeueAt(now, j, now.Add(end.delay))
 		if !c.closing.Load() {
-			return
+			return now
 		}
 		end.delay = handBackDelay // the queues may have been closed before: nobody would take it
 	} else {
@@ -96,6 +111,7 @@ func (c *Consumer) finish(j job, err error) {
 	}
 	c.act(d, end, now)
 	c.lull(now)
+	return now
 }
 
 // idleWorkers is how many more handlers could run now.
