@@ -145,7 +145,7 @@ func TestReport(t *testing.T) {
 	if err := rep.writeTable(&table); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"GOMAXPROCS", "1.0k/s", "0.5k/s", "2.00", "ok", "1.0 MiB"} {
+	for _, want := range []string{"GOMAXPROCS", "1.0k/s", "0.5k/s", "2.000", "ok", "1.0 MiB"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("the table does not show %q:\n%s", want, &table)
 		}

@@ -35,14 +35,15 @@ type lapPlan struct {
 type lap struct {
 	waits  []time.Duration // of the quiet tenant's messages published after the skim
 	during []time.Duration // of those published before its end
+	worst  time.Duration   // from the first pull to the publication of what waited longest in waits
 	skim   time.Duration   // from the first pull until everything of the flood was seen once
 	busy   float64         // share of the workers that ran handlers
 	note   string
 }
 
 func (l lap) String() string {
-	return strings.TrimSuffix(fmt.Sprintf("quiet p50 %v, p99 %v, max %v of %d; skim %v, %d during it, max %v; busy %.0f %%; %s",
-		round(quantile(l.waits, 0.5)), round(quantile(l.waits, 0.99)), round(quantile(l.waits, 1)), len(l.waits),
+	return strings.TrimSuffix(fmt.Sprintf("quiet p50 %v, p99 %v, max %v (after %v) of %d; skim %v, %d during it, max %v; busy %.0f %%; %s",
+		round(quantile(l.waits, 0.5)), round(quantile(l.waits, 0.99)), round(quantile(l.waits, 1)), round(l.worst), len(l.waits),
 		round(l.skim), len(l.during), round(quantile(l.during, 1)), 100*l.busy, l.note), "; ")
 }
 
@@ -162,6 +163,9 @@ func (t *track) lap() lap {
 	}
 	for _, s := range t.samples {
 		wait := max(s.started.Sub(s.published), 0)
+		if !s.published.Before(skimmed) && wait > quantile(l.waits, 1) {
+			l.worst = s.published.Sub(t.began)
+		}
 		if s.published.Before(skimmed) {
 			l.during = append(l.during, wait)
 		} else {

@@ -116,7 +116,7 @@ func (r report) writeTable(w io.Writer) error {
 		}
 		ratio := "-"
 		if row.Ratio > 0 {
-			ratio = fmt.Sprintf("%.2f", row.Ratio)
+			ratio = fmt.Sprintf("%.3f", row.Ratio)
 		}
 		_, _ = fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
 			row.Scenario, row.Claim, row.Peer, row.Ours, ratio, dash(row.Bound), dash(string(row.Verdict)), row.Note)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/pprof"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -45,6 +46,9 @@ func distant(ctx context.Context, e *env) ([]row, error) {
 	})
 }
 
+// roundsTime is after how long no further round begins, unless --repeat asks for it.
+const roundsTime = 40 * time.Second
+
 // rounds lets everybody run every course as often as was asked for.
 func (e *env) rounds(ctx context.Context, scenario string, courses []course) (rows []row, err error) {
 	for _, c := range courses {
@@ -58,8 +62,12 @@ func (e *env) rounds(ctx context.Context, scenario string, courses []course) (ro
 		return nil, err
 	}
 	defer func() { err = firstError(err, stop()) }()
-	sheet := make(results)
+	sheet, start := make(results), time.Now()
 	for round := range orDefault(e.repeat, 3) {
+		if e.repeat == 0 && time.Since(start) > roundsTime {
+			e.say("no further round: %v are over", roundsTime)
+			break
+		}
 		for _, c := range courses {
 			if err := e.raceAll(ctx, round, c, sheet); err != nil {
 				return nil, err
