@@ -34,12 +34,13 @@ func (c *Consumer) admit(l *lane, m *nats.Msg, now, leaseStart time.Time) {
 		source: source{sequence: meta.sequence, published: meta.published},
 	}
 	l.note(meta)
+	err := d.read(m, meta) // before anybody can see d
 	if !c.leases.add(d, m.Reply, leaseStart) {
 		l.budget.release(1, int64(d.size))
 		return
 	}
 	c.held.Add(1)
-	if err := d.read(m, meta); err != nil {
+	if err != nil {
 		c.bury(d, ReasonBadCopy, err)
 		return
 	}
@@ -58,6 +59,8 @@ func (l *lane) note(meta ackMeta) {
 	l.state.pending.Store(meta.pending)
 	if meta.deliveries > 1 {
 		l.state.redelivered.Add(1)
+	} else {
+		l.state.ackPending.Add(1)
 	}
 }
 

@@ -30,7 +30,7 @@ func TestValidateNamesTheFieldItsValueAndTheBound(t *testing.T) {
 		"negative workers":     {func(c *consumer.Config) { c.Workers = -1 }, "Workers is -1, must be between 1 and 65536"},
 		"a short ack wait":     {func(c *consumer.Config) { c.AckWait = time.Millisecond }, "AckWait is 1ms, must be between 1s"},
 		"a small buffer":       {func(c *consumer.Config) { c.Buffer.Messages = 3 }, "Buffer.Messages is 3, must be between 4"},
-		"few bytes":            {func(c *consumer.Config) { c.Buffer.Bytes = 1 }, "Buffer.Bytes is 1, must be between 65536"},
+		"few bytes":            {func(c *consumer.Config) { c.Buffer.Bytes = 1 }, "Buffer.Bytes is 1, must be at least 65536"},
 		"low above high":       {func(c *consumer.Config) { c.Tenants.High, c.Tenants.Low = 0.5, 0.6 }, "Tenants.Low is 0.6, must be between 0 and 0.5"},
 		"NaN":                  {func(c *consumer.Config) { c.Tenants.High = math.NaN() }, "Tenants.High is NaN"},
 		"an infinite weight":   {func(c *consumer.Config) { c.Tenants.Weight = math.Inf(1) }, "Tenants.Weight is +Inf"},

@@ -9,9 +9,10 @@ import (
 
 // The bounds of the steps of a drain, beside DrainTimeout for the handlers.
 const (
-	drainGrace = 5 * time.Second // for handlers to return once their context has ended
-	drainMoves = 5 * time.Second // for copies to be confirmed
-	drainFlush = 5 * time.Second // for the server to have seen every settlement
+	drainLook  = 100 * time.Millisecond // at whether anything can still be finished
+	drainGrace = 5 * time.Second        // for handlers to return once their context has ended
+	drainMoves = 5 * time.Second        // for copies to be confirmed
+	drainFlush = 5 * time.Second        // for the server to have seen every settlement
 )
 
 // drain is the orderly stop: no more pulls, finish what is held, settle the moves,
@@ -57,16 +58,36 @@ func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopHelp cont
 	return errors.Join(errs...)
 }
 
-// awaitHeld waits until nothing is held any more, and reports false if that took
-// longer than DrainTimeout.
+// awaitHeld waits until nothing is held that could still be finished, and reports
+// false if that took longer than DrainTimeout.
 func (c *Consumer) awaitHeld(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.DrainTimeout)
 	defer cancel()
+	look := time.NewTicker(drainLook)
+	defer look.Stop()
 	for c.held.Load() > 0 {
 		select {
 		case <-c.held.zero:
+		case <-look.C:
+			if c.stalled() {
+				return true
+			}
 		case <-ctx.Done():
 			return c.held.Load() == 0
+		}
+	}
+	return true
+}
+
+// stalled reports whether nothing is running or moving and what is queued may not
+// run: its downstream rests, or it waits after an overload answer. Others can take it.
+func (c *Consumer) stalled() bool {
+	if c.inFlight.Load() > 0 || c.mover.load() > 0 {
+		return false
+	}
+	for _, class := range c.queues.Classes() {
+		if class.Open && class.Runnable > 0 {
+			return false
 		}
 	}
 	return true

@@ -79,6 +79,32 @@ func TestADrainThatRunsOutEndsTheHandlersAndHandsTheRestBackAtOnce(t *testing.T)
 	})
 }
 
+func TestADrainDoesNotWaitForADownstreamThatIsOverloaded(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		h := record(func(context.Context, *consumer.Message) error { return consumer.Overloaded(errBoom, 10*time.Minute) })
+		for range 20 {
+			r.publish("jobs.acme.x", "")
+		}
+		cfg := config(t, func(cfg *consumer.Config) { cfg.DrainTimeout = time.Minute })
+		r.run(cfg, h)
+		time.Sleep(time.Second)
+		began := time.Now()
+		if err := r.stop(); err != nil {
+			t.Errorf("Run returned %v", err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the drain took %v", took)
+		}
+		next := record(nil)
+		r.run(cfg, next)
+		time.Sleep(time.Second)
+		if n := len(next.all()); n != 20 {
+			t.Errorf("%d messages came back, want 20", n)
+		}
+	})
+}
+
 func TestAHandlerThatIgnoresItsContextIsStuckAndDoesNotKeepRun(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t)

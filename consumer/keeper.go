@@ -196,7 +196,7 @@ func unanswered(err error) bool {
 // seen takes in what a consumer's info tells.
 func (k *keeper) seen(l *lane, info *jetstream.ConsumerInfo) {
 	l.state.pending.Store(info.NumPending)
-	l.state.ackPending.Store(uint64(info.NumAckPending))
+	l.state.ackPending.Store(int64(info.NumAckPending))
 	if l.kind != LaneMain {
 		return
 	}

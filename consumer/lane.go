@@ -93,7 +93,7 @@ type laneState struct {
 	pulled, redelivered counter
 	resets              counter
 	pending             atomic.Uint64
-	ackPending          atomic.Uint64
+	ackPending          atomic.Int64 // as last surveyed, and what this process did since
 	requested           atomic.Int64
 	credit              atomic.Int64
 	batch               atomic.Int64

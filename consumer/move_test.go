@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,9 +73,9 @@ func TestWhileTheOverflowStreamIsFullAFailedMessageStaysInItsStream(t *testing.T
 		if _, err := r.js.CreateStream(t.Context(), full); err != nil {
 			t.Fatal(err)
 		}
-		failing := true
+		var mended atomic.Bool
 		h := record(func(context.Context, *consumer.Message) error {
-			if failing {
+			if !mended.Load() {
 				return errBoom
 			}
 			return nil
@@ -85,7 +86,7 @@ func TestWhileTheOverflowStreamIsFullAFailedMessageStaysInItsStream(t *testing.T
 		if len(h.all()) == 0 || r.ackPending("JOBS", "w") != 1 {
 			t.Fatalf("%d runs, %d unacknowledged: want the original kept", len(h.all()), r.ackPending("JOBS", "w"))
 		}
-		failing = false
+		mended.Store(true)
 		time.Sleep(10 * time.Minute)
 		if n := r.ackPending("JOBS", "w"); n != 0 {
 			t.Errorf("%d not acknowledged", n)

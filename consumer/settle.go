@@ -58,6 +58,9 @@ func (c *Consumer) settle(d *delivery, outcome Outcome, wire []byte, evenLost bo
 			c.logs.settle.warn("a settlement could not be sent; the message will be delivered again",
 				"lane", d.lane.kind, "sequence", d.source.sequence, "outcome", outcome, "error", err)
 		}
+		if evenLost { // an ack
+			d.lane.state.ackPending.Add(-1)
+		}
 	}
 	d.lane.budget.release(1, int64(d.size))
 	if d.route != nil {

@@ -26,6 +26,10 @@ func TestAFloodIsDelayedAtItsWatermarkAndAQuietTenantGoesByIt(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 			quiet[r.publish("jobs.quiet.x", "")] = time.Now()
 		}
+		left := uint64(flood + 20 - len(h.all()))
+		if backlog := r.c.Snapshot().Backlog; backlog < left || backlog > left+left/10 {
+			t.Errorf("the backlog is told as %d, and is %d", backlog, left)
+		}
 		time.Sleep(time.Minute)
 		var worst time.Duration
 		for _, run := range h.all() {

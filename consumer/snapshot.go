@@ -54,7 +54,7 @@ type LaneState struct {
 	Pulled      uint64    `json:"pulled"`           // messages received
 	Redelivered uint64    `json:"redelivered"`      // of these, delivered before
 	Pending     uint64    `json:"pending"`          // in the stream, not delivered yet
-	AckPending  uint64    `json:"ack_pending"`      // delivered and not settled, in all processes, as last surveyed
+	AckPending  uint64    `json:"ack_pending"`      // delivered and not settled: in all processes as last surveyed, in this one since
 	Requested   int       `json:"requested"`        // asked for and not yet received
 	Credit      int       `json:"credit"`           // how much more it may ask for
 	Batch       int       `json:"batch"`            // size of the last pull request

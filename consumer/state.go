@@ -82,7 +82,7 @@ func (l *lane) snapshot() LaneState {
 		Pulled:      l.state.pulled.Load(),
 		Redelivered: l.state.redelivered.Load(),
 		Pending:     l.state.pending.Load(),
-		AckPending:  l.state.ackPending.Load(),
+		AckPending:  uint64(max(l.state.ackPending.Load(), 0)),
 		Requested:   int(l.state.requested.Load()),
 		Batch:       int(l.state.batch.Load()),
 		Resets:      l.state.resets.Load(),

@@ -3,7 +3,6 @@ package consumer
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -48,7 +47,7 @@ func (cfg Config) validate() error {
 	c.that(deliver, "Deliver is %s, must be all or new", cfg.Deliver)
 	between(&c, "Workers", cfg.Workers, 1, maxWorkers)
 	between(&c, "Buffer.Messages", cfg.Buffer.Messages, minBufferMsgs, maxBufferMsgs)
-	between(&c, "Buffer.Bytes", cfg.Buffer.Bytes, minBufferBytes, math.MaxInt64)
+	c.that(cfg.Buffer.Bytes >= minBufferBytes, "Buffer.Bytes is %d, must be at least %d", cfg.Buffer.Bytes, minBufferBytes)
 	between(&c, "AckWait", cfg.AckWait, minAckWait, 24*time.Hour)
 	between(&c, "DrainTimeout", cfg.DrainTimeout, 0, 24*time.Hour)
 	c.that(cfg.Overflow.MaxBytes == -1 || cfg.Overflow.MaxBytes > 0, "Overflow.MaxBytes is %d, must be positive, or -1 for no bound", cfg.Overflow.MaxBytes)
@@ -75,7 +74,7 @@ func (p TenantPolicy) Validate(field string) error {
 
 func (p TenantPolicy) validate(c *check, field string) {
 	between(c, field+".Queue", p.Queue, 1, maxQueue)
-	between(c, field+".High", p.High, math.SmallestNonzeroFloat64, 1)
+	c.that(p.High > 0 && p.High <= 1, "%s.High is %v, must be above 0 and at most 1", field, p.High)
 	between(c, field+".Low", p.Low, 0, p.High)
 	between(c, field+".Weight", p.Weight, minWeight, maxWeight)
 	between(c, field+".MaxInFlight", p.MaxInFlight, 0, maxWorkers)
