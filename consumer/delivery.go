@@ -110,7 +110,7 @@ func parseUint(s string) (n uint64, ok bool) {
 		}
 		n = n*10 + uint64(digit)
 	}
-	return n, true
+	return n, n>>63 == 0 // the client reads them as int64
 }
 
 // isDelivery tells a message from a status: only messages can be acknowledged.
