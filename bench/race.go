@@ -77,7 +77,7 @@ func (r *race) run(ctx context.Context, c contestant) (result, error) {
 	note, err := stop()
 	switch {
 	case finishErr != nil:
-		return result{}, fmt.Errorf("bench: %s: %w (%s)", c.name, finishErr, note)
+		return result{}, fmt.Errorf("bench: %s: %w; %s", c.name, finishErr, dash(note))
 	case err != nil:
 		return result{}, fmt.Errorf("bench: %s: stop: %w", c.name, err)
 	}
@@ -169,10 +169,10 @@ func (r *race) redelivered(ctx context.Context) string {
 	if err != nil {
 		return err.Error()
 	}
-	if n := int64(info.Delivered.Consumer) - int64(r.messages); n != 0 {
+	if n := int64(info.Delivered.Consumer) - int64(r.messages); n > 0 {
 		return fmt.Sprintf("%d deliveries too many", n)
 	}
-	if n := r.handled.Load() - int64(r.messages); n != 0 {
+	if n := r.handled.Load() - int64(r.messages); n > 0 {
 		return fmt.Sprintf("%d handled twice", n)
 	}
 	return ""
