@@ -14,7 +14,12 @@ type runContext struct {
 	parent   context.Context
 	deadline time.Time // zero: none
 
-	mu     sync.Mutex
+	mu    sync.Mutex
+	state *runState // nil until somebody looks or ends it
+}
+
+// runState is what a runContext is once it matters. It is guarded by the context's mu.
+type runState struct {
 	real   context.Context // nil until first used
 	cancel context.CancelCauseFunc
 	stop   context.CancelFunc
@@ -29,24 +34,38 @@ var _ context.Context = (*runContext)(nil)
 func (c *runContext) begin(parent context.Context, deadline time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.parent, c.deadline = parent, deadline
-	c.real, c.cancel, c.stop, c.cause, c.at = nil, nil, nil, nil, time.Time{}
+	c.parent, c.deadline, c.state = parent, deadline, nil
 }
 
-// end ends the context for cause; a nil cause only frees what it holds. The first
-// cause counts.
+// end ends the context for cause. The first cause counts.
 func (c *runContext) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cause == nil && cause != nil {
-		c.cause, c.at = cause, time.Now()
+	if c.state == nil {
+		c.state = new(runState)
 	}
-	if c.real == nil {
-		return
+	if c.state.cause == nil {
+		c.state.cause, c.state.at = cause, time.Now()
 	}
-	c.cancel(cause)
-	if c.stop != nil {
-		c.stop()
+	c.release(cause)
+}
+
+// free gives up what the context holds, after the run. It has no cause then.
+func (c *runContext) free() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != nil {
+		c.release(nil)
+	}
+}
+
+// release requires that mu is held and state is not nil.
+func (c *runContext) release(cause error) {
+	if c.state.cancel != nil {
+		c.state.cancel(cause)
+	}
+	if c.state.stop != nil {
+		c.state.stop()
 	}
 }
 
@@ -54,7 +73,10 @@ func (c *runContext) end(cause error) {
 func (c *runContext) ended() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.cause
+	if c.state == nil {
+		return nil
+	}
+	return c.state.cause
 }
 
 // endedAt returns since when the context has been over, or the zero time.
@@ -62,8 +84,8 @@ func (c *runContext) endedAt() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case !c.at.IsZero():
-		return c.at
+	case c.state != nil && !c.state.at.IsZero():
+		return c.state.at
 	case !c.deadline.IsZero() && time.Now().After(c.deadline):
 		return c.deadline
 	}
@@ -85,19 +107,19 @@ func (c *runContext) Value(key any) any { return c.materialize().Value(key) }
 func (c *runContext) materialize() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.real != nil {
-		return c.real
+	if c.state == nil {
+		c.state = new(runState)
 	}
-	parent := c.parent
-	if parent == nil { // used before its run began
-		parent = context.Background()
+	s := c.state
+	if s.real != nil {
+		return s.real
 	}
-	c.real, c.cancel = context.WithCancelCause(parent)
+	s.real, s.cancel = context.WithCancelCause(c.parent)
 	if !c.deadline.IsZero() {
-		c.real, c.stop = context.WithDeadline(c.real, c.deadline)
+		s.real, s.stop = context.WithDeadline(s.real, c.deadline)
 	}
-	if c.cause != nil {
-		c.cancel(c.cause)
+	if s.cause != nil {
+		s.cancel(s.cause)
 	}
-	return c.real
+	return s.real
 }

@@ -45,16 +45,16 @@ func (c *Consumer) next(ctx context.Context, now time.Time) (job, error) {
 // that was.
 func (c *Consumer) runJob(ctx context.Context, j job) time.Time {
 	d := j.Value
+	var deadline time.Time
+	if d.route.Timeout > 0 {
+		deadline = j.Started.Add(d.route.Timeout)
+	}
+	d.run.begin(ctx, deadline) // before the lease is looked at, so that its loss is not missed
 	if lost, _ := c.leases.state(d, j.Started); lost {
 		c.queues.Done(j)
 		c.abandon(d, OutcomeLeaseLost)
 		return j.Started
 	}
-	var deadline time.Time
-	if d.route.Timeout > 0 {
-		deadline = j.Started.Add(d.route.Timeout)
-	}
-	d.run.begin(ctx, deadline)
 	d.started.Store(j.Started.UnixNano())
 	c.inFlight.Add(1)
 	return c.finish(j, c.call(j))
@@ -89,7 +89,7 @@ func (c *Consumer) finish(j job, err error) time.Time {
 	c.inFlight.Add(-1)
 	d.started.Store(0)
 	end := c.conclude(d, err, now)
-	d.run.end(nil)
+	d.run.free()
 	c.observers.handled(Handled{
 		Tenant:     d.msg.Tenant,
 		Downstream: d.route.Downstream,

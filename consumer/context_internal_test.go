@@ -1,0 +1,68 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+type ctxKey struct{}
+
+func TestARunContextIsAContextInEveryRespect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent := context.WithValue(t.Context(), ctxKey{}, "value")
+		var c runContext
+		c.begin(parent, time.Now().Add(time.Minute))
+		if c.Err() != nil || c.Value(ctxKey{}) != "value" {
+			t.Errorf("Err %v, Value %v", c.Err(), c.Value(ctxKey{}))
+		}
+		child, cancel := context.WithCancel(&c)
+		defer cancel()
+		cause := errors.New("why")
+		c.end(cause)
+		<-child.Done()
+		if child.Err() != context.Canceled || context.Cause(child) != cause || context.Cause(&c) != cause {
+			t.Errorf("the child has %v because of %v", child.Err(), context.Cause(child))
+		}
+		c.end(errors.New("later"))
+		if c.ended() != cause {
+			t.Errorf("ended by %v", c.ended())
+		}
+	})
+}
+
+func TestARunContextPassesItsDeadlineOnlyIfSomebodyLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c runContext
+		c.begin(t.Context(), time.Now().Add(time.Minute))
+		if c.state != nil {
+			t.Error("it is real before anybody looks")
+		}
+		time.Sleep(2 * time.Minute)
+		if !errors.Is(c.Err(), context.DeadlineExceeded) || !errors.Is(context.Cause(&c), context.DeadlineExceeded) {
+			t.Errorf("Err %v, cause %v", c.Err(), context.Cause(&c))
+		}
+		if got := time.Since(c.endedAt()); got != time.Minute {
+			t.Errorf("ended %v ago, want a minute", got)
+		}
+	})
+}
+
+func TestARunContextThatEndedBeforeItWasLookedAtIsOver(t *testing.T) {
+	var c runContext
+	c.begin(t.Context(), time.Time{})
+	c.end(ErrLeaseLost)
+	<-c.Done()
+	if context.Cause(&c) != ErrLeaseLost {
+		t.Errorf("cause %v", context.Cause(&c))
+	}
+	if _, ok := c.Deadline(); ok {
+		t.Error("it has a deadline")
+	}
+	c.begin(t.Context(), time.Time{})
+	if c.Err() != nil {
+		t.Error("the next run begins with an ended context")
+	}
+}
