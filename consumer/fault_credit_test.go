@@ -82,20 +82,20 @@ func TestWhatIsHeldAndAskedForStaysWithinTheBuffer(t *testing.T) {
 // Workers that are free are not kept waiting for a larger batch.
 func TestASmallBufferKeepsAllWorkersBusy(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		const workers, each = 8, time.Second
+		const workers = 8
 		r := newRig(t)
 		ids := r.publishMany("m", 400, 0)
 		l := newLedger(func(_ context.Context, m *consumer.Message) error {
-			time.Sleep(each + time.Duration(len(m.Data)%7)*100*time.Millisecond)
+			time.Sleep(time.Second + time.Duration(m.Sequence%7)*100*time.Millisecond)
 			return nil
 		})
 		r.process(config(t, func(cfg *consumer.Config) {
-			cfg.Buffer.Messages, cfg.Workers, cfg.Tenants.OnOverflow = 16, workers, consumer.Hold
+			cfg.Buffer.Messages, cfg.Workers, cfg.Tenants.OnOverflow = 12, workers, consumer.Hold
 		}), l)
 		start := time.Now()
 		eventually(t, 10*time.Minute, "everything is handled", func() bool { return l.handled() == len(ids) })
-		// 400 messages of at most 1.6 s on 8 workers.
-		if took := l.lastRun().Sub(start); took > 85*time.Second {
+		// 400 messages of 1.3 s on 8 workers are 65 s.
+		if took := l.lastRun().Sub(start); took > 66*time.Second {
 			t.Errorf("took %v: workers were idle", took)
 		}
 	})

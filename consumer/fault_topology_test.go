@@ -216,6 +216,40 @@ func TestAcksOfADeletedStreamDoNotSettleMessagesOfItsSuccessor(t *testing.T) {
 	}
 }
 
+// A process with a full buffer is not told of the deletion, and another has the new
+// messages. It learns of it at the next survey.
+func TestAcksOfADeletedStreamDoNotSettleWhatAnotherProcessHas(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		old, fresh := newGate(t), newGate(t)
+		cfg := config(t, func(cfg *consumer.Config) {
+			cfg.Workers, cfg.Buffer.Messages, cfg.Tenants.OnOverflow = 20, 11, consumer.Hold
+		})
+		first := r.process(cfg, newLedger(old.wait))
+		ids := r.publishMany("old", 9, 0)
+		eventually(t, time.Second, "the buffer is full", func() bool { return first.c.Snapshot().Held == len(ids) })
+		l := newLedger(fresh.wait)
+		cfg.Buffer.Messages = 100
+		second := r.process(cfg, l)
+		time.Sleep(time.Second)
+		r.deleteStream("JOBS")
+		r.createStream(jetstream.StreamConfig{Name: "JOBS", Subjects: []string{"jobs.>"}})
+		ids = r.publishMany("new", 9, 0)
+		time.Sleep(time.Minute)
+		old.release()
+		time.Sleep(5 * time.Second)
+		if got := r.info("JOBS", "w"); got.NumAckPending != len(ids) || got.AckFloor.Stream != 0 {
+			t.Errorf("of %d new messages that nobody has handled %d are unacknowledged, the ack floor is %d", len(ids), got.NumAckPending, got.AckFloor.Stream)
+		}
+		fresh.release()
+		eventually(t, time.Minute, "everything is settled", r.settled)
+		if err := errors.Join(first.stop(), second.stop()); err != nil {
+			t.Error(err)
+		}
+		l.wantEach(t, ids, 1, 1)
+	})
+}
+
 // With a full buffer no pull is parked and nothing tells of the deletion; another
 // process has made the durable anew before this one asks again.
 func TestAStreamThatWasReplacedUnnoticedLosesNothing(t *testing.T) {

@@ -36,16 +36,8 @@ type process struct {
 // process starts a Consumer on a connection of its own, and stops it with the test.
 func (r *rig) process(cfg consumer.Config, h consumer.Handler, opts ...nats.Option) *process {
 	r.t.Helper()
-	return startProcess(r.t, r.Conn(r.t, opts...), cfg, h)
-}
-
-func startProcess(t *testing.T, nc *nats.Conn, cfg consumer.Config, h consumer.Handler, opts ...jetstream.JetStreamOpt) *process {
-	t.Helper()
-	js, err := jetstream.New(nc, opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return startWith(t, js, cfg, h)
+	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}) // not to the output of the test
+	return startWith(r.t, r.JetStream(r.t, append(opts, quiet)...), cfg, h)
 }
 
 func startWith(t *testing.T, js jetstream.JetStream, cfg consumer.Config, h consumer.Handler) *process {
