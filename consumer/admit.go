@@ -50,6 +50,7 @@ func (c *Consumer) admit(l *lane, m *nats.Msg, now, leaseStart time.Time) {
 	if !c.identify(d) || !c.dueNow(d, m.Header, now) || !c.judge(d, meta) {
 		return
 	}
+	l.mix.see(d.msg.Tenant)
 	c.enqueue(d, now)
 }
 

@@ -66,27 +66,24 @@ const (
 )
 
 // parseAck reads an ack subject of either form. It does what
-// [nats.Msg.Metadata] does, without its allocations: it runs once a message.
+// [nats.Msg.Metadata] does, without its allocations: it runs once a message. The
+// numbers are read from the end, where both forms have them.
 func parseAck(reply string) (m ackMeta, ok bool) {
-	tokens := strings.Count(reply, ".") + 1
-	skip := 4 // $JS, ACK, stream, consumer
-	if tokens >= ackTokensV2 {
-		skip = 6
-	} else if tokens != ackTokensV1 {
-		return m, false
-	}
 	if !strings.HasPrefix(reply, ackPrefix) {
 		return m, false
 	}
-	rest := reply
-	for range skip {
-		_, rest, _ = strings.Cut(rest, ".")
+	switch tokens := strings.Count(reply, ".") + 1; {
+	case tokens > ackTokensV2: // what is behind pending says nothing
+		for range tokens - ackTokensV2 {
+			reply = reply[:strings.LastIndexByte(reply, '.')]
+		}
+	case tokens != ackTokensV1 && tokens != ackTokensV2:
+		return m, false
 	}
-	var fields [5]uint64
-	for i := range fields {
-		var token string
-		token, rest, _ = strings.Cut(rest, ".")
-		if fields[i], ok = parseUint(token); !ok {
+	var fields [5]uint64 // deliveries, stream sequence, consumer sequence, time, pending
+	end := len(reply)
+	for i := len(fields) - 1; i >= 0; i-- {
+		if fields[i], end, ok = lastUint(reply[:end]); !ok {
 			return m, false
 		}
 	}
@@ -98,19 +95,20 @@ func parseAck(reply string) (m ackMeta, ok bool) {
 	}, true
 }
 
-// parseUint is strconv.ParseUint for short decimal tokens.
-func parseUint(s string) (n uint64, ok bool) {
-	if s == "" || len(s) > 19 {
-		return 0, false
-	}
-	for i := range len(s) {
-		digit := s[i] - '0'
-		if digit > 9 {
-			return 0, false
+// lastUint reads the decimal token at the end of s, and returns where the dot before
+// it is. The number fits an int64, as the client reads it.
+func lastUint(s string) (n uint64, dot int, ok bool) {
+	const maxDigits = 19
+	unit := uint64(1)
+	for dot = len(s) - 1; dot >= 0 && s[dot] != '.'; dot-- {
+		digit := s[dot] - '0'
+		if digit > 9 || len(s)-dot > maxDigits {
+			return 0, dot, false
 		}
-		n = n*10 + uint64(digit)
+		n += uint64(digit) * unit
+		unit *= 10
 	}
-	return n, n>>63 == 0 // the client reads them as int64
+	return n, dot, dot >= 0 && dot < len(s)-1 && n>>63 == 0
 }
 
 // isDelivery tells a message from a status: only messages can be acknowledged.

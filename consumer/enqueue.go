@@ -43,7 +43,7 @@ const (
 // moved to the retry lane, where it waits as long without holding a place of the
 // main lane.
 func (c *Consumer) delay(d *delivery, now time.Time) {
-	wait := c.pacer.next(d.msg.Tenant, c.departures(d.msg.Tenant), now)
+	wait := c.pacer.next(d.msg.Tenant, c.departures, now)
 	if d.msg.Deliveries < maxDelayedTimes && c.pacer.away(now) < maxDelayed {
 		c.pacer.leave(now, wait)
 		c.handBack(d, wait, OutcomeDelay)
@@ -60,51 +60,66 @@ func (c *Consumer) delay(d *delivery, now time.Time) {
 // have room: one message for each that leaves the queue.
 type pacer struct {
 	mu     sync.Mutex
-	queues map[string]time.Time // when the last one handed back is due, by tenant
+	queues map[string]*pace // by tenant
 	buckets
 }
 
-// departures is what a tenant's queue holds and how often a message leaves it: as
-// measured, but never more often than the workers together could take one.
-func (c *Consumer) departures(tenant string) (d departures) {
-	stat, _ := c.queues.Tenant(tenant)
-	interval := max(stat.Interval, stat.Cost/time.Duration(c.cfg.Workers), time.Microsecond)
-	return departures{queued: stat.Queued, interval: min(interval, maxDelay)}
+// pace is how one tenant's messages are handed back.
+type pace struct {
+	due   time.Time     // of the last one
+	every time.Duration // between two
+	first time.Duration // until the queue has room
+	at    time.Time     // when every and first were learned
 }
 
-type departures struct {
-	queued   int
-	interval time.Duration
+// paceFresh is for how long what was learned of a queue is good enough.
+const paceFresh = time.Millisecond
+
+// departures is how often a message of a tenant leaves its queue, as measured, but
+// never more often than the workers together could take one; and how long it takes
+// until half of what is queued has left.
+func (c *Consumer) departures(tenant string) (every, first time.Duration) {
+	stat, _ := c.queues.Tenant(tenant)
+	every = max(stat.Interval, stat.Cost/time.Duration(c.cfg.Workers), time.Microsecond)
+	every = min(every, maxDelay)
+	return every, max(time.Duration(stat.Queued/2)*every, minDelay)
 }
 
 // next returns for how long to hand back a message of tenant.
-func (p *pacer) next(tenant string, d departures, now time.Time) time.Duration {
+func (p *pacer) next(tenant string, departures func(tenant string) (every, first time.Duration), now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	due := p.queues[tenant]
-	if first := now.Add(max(time.Duration(d.queued/2)*d.interval, minDelay)); due.Before(first) {
+	q := p.queues[tenant]
+	if q == nil {
 		p.forget(now)
-		due = first
+		q = new(pace)
+		p.queues[tenant] = q
 	}
-	due = due.Add(d.interval)
-	if due.Sub(now) > maxDelay {
-		due = now.Add(maxDelay)
+	if now.Sub(q.at) > paceFresh {
+		q.every, q.first = departures(tenant)
+		q.at = now
 	}
-	if p.queues == nil {
-		p.queues = make(map[string]time.Time)
+	if first := now.Add(q.first); q.due.Before(first) {
+		q.due = first
 	}
-	p.queues[tenant] = due
-	return due.Sub(now)
+	q.due = q.due.Add(q.every)
+	if latest := now.Add(maxDelay); q.due.After(latest) {
+		q.due = latest
+	}
+	return q.due.Sub(now)
 }
 
-// forget drops queues that nobody was handed back to lately, when there are many.
+// forget drops the queues that nobody was handed back to lately, when there are many.
 // It requires that mu is held.
 func (p *pacer) forget(now time.Time) {
+	if p.queues == nil {
+		p.queues = make(map[string]*pace)
+	}
 	if len(p.queues) < 1024 {
 		return
 	}
-	for tenant, due := range p.queues {
-		if due.Before(now) {
+	for tenant, q := range p.queues {
+		if q.due.Before(now) {
 			delete(p.queues, tenant)
 		}
 	}

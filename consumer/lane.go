@@ -45,6 +45,7 @@ type lane struct {
 	slots   [slotsPerLane]slot
 	dropped []droppedSlot
 	limits  pullLimits
+	mix     mix
 	needs   int64 // max_bytes that the next request must have at least; 0: any
 
 	failures int       // requests lost since the last sign of life

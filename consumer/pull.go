@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -114,15 +115,17 @@ func (l *lane) credit() (batch int, bytes int64) {
 	return batch, max(bytes, 1)
 }
 
-// transit is how much the lane may have asked for at once. All that comes may be one
-// tenant's, so the main lane asks for what the fullest queue still takes: at least
-// what one takes above its high watermark, and more while less is queued.
+// transit is how much the lane may have asked for at once. What comes may all be one
+// tenant's, so the main lane asks for what the fullest queue still takes, and for at
+// least what one takes above its high watermark. If what came lately was of many
+// tenants, no queue gets all of it, and more can be asked for.
 func (l *lane) transit() int64 {
 	if l.kind != LaneMain {
 		return l.budget.maxMessages
 	}
-	queue := l.c.cfg.Tenants.Queue
-	return min(int64(max(l.limits.transit, queue-l.c.queues.Len())), slotsPerLane*maxBatch, l.budget.maxMessages)
+	room := float64(l.c.cfg.Tenants.Queue - l.c.queues.Deepest())
+	spread := int64(room / math.Sqrt(l.mix.sameness()))
+	return min(max(spread, int64(l.limits.transit)), slotsPerLane*maxBatch, l.budget.maxMessages)
 }
 
 // worthWaiting reports whether a small request can wait until more messages are

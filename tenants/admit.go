@@ -76,6 +76,7 @@ func (s *scheduler) count(now int64, q *queue, size int) {
 	q.class.queued++
 	q.class.bytes += n
 	q.depth++
+	s.depths.rose(q.depth)
 	q.bytes += n
 	if q.depth == 1 {
 		q.last, q.left = now, false
@@ -95,6 +96,7 @@ func (s *scheduler) remove(now int64, q *queue, size int, next uint64) {
 	q.tenant.bytes -= n
 	q.class.queued--
 	q.class.bytes -= n
+	s.depths.fell(q.depth)
 	q.depth--
 	q.bytes -= n
 	q.order = next

@@ -34,6 +34,7 @@ type Queues[T any] struct {
 
 	queued  atomic.Int64
 	bytes   atomic.Int64
+	deepest atomic.Int64
 	holding atomic.Bool
 }
 
@@ -200,6 +201,10 @@ func (q *Queues[T]) Holding() bool { return q.holding.Load() }
 // Len returns how many items are queued, running ones not counted. It takes no lock.
 func (q *Queues[T]) Len() int { return int(q.queued.Load()) }
 
+// Deepest returns about how many items the fullest queue has: at least as many, and less
+// than twice as many. It takes no lock.
+func (q *Queues[T]) Deepest() int { return int(q.deepest.Load()) }
+
 // Bytes returns how many bytes are queued, running items not counted. It takes no lock.
 func (q *Queues[T]) Bytes() int64 { return q.bytes.Load() }
 
@@ -246,6 +251,9 @@ func (q *Queues[T]) unlock() {
 	}
 	if n := q.s.bytes; n != q.bytes.Load() {
 		q.bytes.Store(n)
+	}
+	if n := int64(q.s.depths.deepest()); n != q.deepest.Load() {
+		q.deepest.Store(n)
 	}
 	held, was := q.s.holds > 0, q.holding.Load()
 	if held != was {

@@ -24,6 +24,7 @@ type scheduler struct {
 
 	queued, running, holds int
 	bytes                  int64
+	depths                 depths
 
 	maxQueued   int
 	maxBytes    int64
