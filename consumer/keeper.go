@@ -71,8 +71,9 @@ var errClosed = errors.New("consumer: the connection to NATS was closed")
 
 // run works until ctx is done. It returns the error of a lane that cannot ever work.
 func (k *keeper) run(ctx context.Context) error {
-	closed := k.c.nc.StatusChanged(nats.CLOSED)
+	closed, connected := k.c.nc.StatusChanged(nats.CLOSED), k.c.nc.StatusChanged(nats.CONNECTED)
 	defer k.c.nc.RemoveStatusListener(closed)
+	defer k.c.nc.RemoveStatusListener(connected)
 	if k.c.nc.IsClosed() {
 		return errClosed
 	}
@@ -94,6 +95,10 @@ func (k *keeper) run(ctx context.Context) error {
 			survey.Reset(k.interval())
 		case <-k.looks:
 			k.survey(ctx, patients)
+		case <-connected:
+			for _, p := range patients { // whatever they had, it may have been the outage
+				p.next, p.backoff = time.Now().Add(rand.N(repairMin)), repairMin
+			}
 		case <-closed:
 			return errClosed
 		case <-ctx.Done():
@@ -117,11 +122,17 @@ func (k *keeper) visit(ctx context.Context, patients map[*lane]*patient, now tim
 		if now.Before(p.next) {
 			continue
 		}
+		if !k.c.nc.IsConnected() {
+			p.next = now.Add(repairMax)
+			continue
+		}
 		err := k.look(ctx, l)
 		if ctx.Err() != nil {
 			return nil
 		}
-		k.note(l.kind, err)
+		if k.c.nc.IsConnected() || !unanswered(err) {
+			k.note(l.kind, err)
+		}
 		switch {
 		case err == nil:
 			k.c.log.Info("the lane goes on", "lane", l.kind, "stream", l.stream, "consumer", l.consumer)
