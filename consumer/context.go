@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,14 +13,15 @@ import (
 // first used. It is a [context.Context] in every respect, the cause included.
 type runContext struct {
 	parent   context.Context
-	deadline time.Time // zero: none
-
-	mu    sync.Mutex
-	state *runState // nil until somebody looks or ends it
+	deadline time.Time                // zero: none
+	state    atomic.Pointer[runState] // nil until somebody looks or ends it
 }
 
-// runState is what a runContext is once it matters. It is guarded by the context's mu.
+var _ context.Context = (*runContext)(nil)
+
+// runState is what a runContext is once it matters.
 type runState struct {
+	mu     sync.Mutex
 	real   context.Context // nil until first used
 	cancel context.CancelCauseFunc
 	stop   context.CancelFunc
@@ -27,69 +29,74 @@ type runState struct {
 	at     time.Time // when
 }
 
-var _ context.Context = (*runContext)(nil)
-
 // begin prepares the context for a run. A delivery may run more than once, one run
 // after another: a requeued message begins anew.
 func (c *runContext) begin(parent context.Context, deadline time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.parent, c.deadline, c.state = parent, deadline, nil
+	c.parent, c.deadline = parent, deadline
+	if c.state.Load() != nil {
+		c.state.Store(nil)
+	}
+}
+
+// matter returns the state, and makes it if there is none.
+func (c *runContext) matter() *runState {
+	if s := c.state.Load(); s != nil {
+		return s
+	}
+	c.state.CompareAndSwap(nil, new(runState))
+	return c.state.Load()
 }
 
 // end ends the context for cause. The first cause counts.
 func (c *runContext) end(cause error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state == nil {
-		c.state = new(runState)
+	s := c.matter()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause == nil {
+		s.cause, s.at = cause, time.Now()
 	}
-	if c.state.cause == nil {
-		c.state.cause, c.state.at = cause, time.Now()
-	}
-	c.release(cause)
+	s.release(cause)
 }
 
-// free gives up what the context holds, after the run. It has no cause then.
+// over is the state of a context that nobody looked at before its run was over.
+var over = overState()
+
+func overState() *runState {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(nil)
+	return &runState{real: ctx}
+}
+
+// free ends the context after the run, without a cause.
 func (c *runContext) free() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state != nil {
-		c.release(nil)
+	if c.state.CompareAndSwap(nil, over) {
+		return
+	}
+	s := c.state.Load()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.release(nil)
+}
+
+// release requires that mu is held.
+func (s *runState) release(cause error) {
+	if s.cancel != nil {
+		s.cancel(cause)
+	}
+	if s.stop != nil {
+		s.stop()
 	}
 }
 
-// release requires that mu is held and state is not nil.
-func (c *runContext) release(cause error) {
-	if c.state.cancel != nil {
-		c.state.cancel(cause)
+// ended returns the cause given to end, if any, and when that was.
+func (c *runContext) ended() (cause error, at time.Time) {
+	s := c.state.Load()
+	if s == nil {
+		return nil, time.Time{}
 	}
-	if c.state.stop != nil {
-		c.state.stop()
-	}
-}
-
-// ended returns the cause given to end, if any.
-func (c *runContext) ended() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state == nil {
-		return nil
-	}
-	return c.state.cause
-}
-
-// endedAt returns since when the context has been over, or the zero time.
-func (c *runContext) endedAt() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.state != nil && !c.state.at.IsZero():
-		return c.state.at
-	case !c.deadline.IsZero() && time.Now().After(c.deadline):
-		return c.deadline
-	}
-	return time.Time{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause, s.at
 }
 
 // Deadline implements [context.Context].
@@ -104,13 +111,11 @@ func (c *runContext) Err() error { return c.materialize().Err() }
 // Value implements [context.Context].
 func (c *runContext) Value(key any) any { return c.materialize().Value(key) }
 
+// materialize returns the context of the standard library that c is.
 func (c *runContext) materialize() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state == nil {
-		c.state = new(runState)
-	}
-	s := c.state
+	s := c.matter()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.real != nil {
 		return s.real
 	}

@@ -177,6 +177,7 @@ func (l *lane) run(ctx context.Context) {
 	reconnected := l.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer l.nc.RemoveStatusListener(reconnected)
 	for {
+		l.takeWaiting()
 		l.pull(time.Now())
 		select {
 		case m := <-l.in:
@@ -190,6 +191,23 @@ func (l *lane) run(ctx context.Context) {
 			l.reconnect()
 		case <-ctx.Done():
 			l.stop()
+			return
+		}
+	}
+}
+
+// takeRounds is how often in a row the lane looks for messages alone.
+const takeRounds = 8
+
+// takeWaiting takes what is there already: a look at one channel costs a fraction of a
+// look at all.
+func (l *lane) takeWaiting() {
+	for range takeRounds {
+		select {
+		case m := <-l.in:
+			l.take(m)
+			l.pull(time.Now())
+		default:
 			return
 		}
 	}

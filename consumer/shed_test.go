@@ -27,7 +27,7 @@ func TestAFloodIsDelayedAtItsWatermarkAndAQuietTenantGoesByIt(t *testing.T) {
 			quiet[r.publish("jobs.quiet.x", "")] = time.Now()
 		}
 		left := uint64(flood + 20 - len(h.all()))
-		if backlog := r.c.Snapshot().Backlog; backlog < left || backlog > left+left/10 {
+		if backlog := r.c.Snapshot().Backlog; backlog < left-8 || backlog > left+left/10 { // 8 are running
 			t.Errorf("the backlog is told as %d, and is %d", backlog, left)
 		}
 		time.Sleep(time.Minute)

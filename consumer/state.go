@@ -59,7 +59,7 @@ func (c *Consumer) surveyHeld(now time.Time) heldSurvey {
 		h.bytes += int64(d.size)
 		h.byLane[d.lane.kind]++
 		h.oldest = max(h.oldest, now.Sub(d.msg.Published))
-		if started := d.started.Load(); started != 0 && d.stuck(now) {
+		if started := d.started.Load(); started != 0 && d.stuck(time.Unix(0, started), now) {
 			h.stuck++
 		}
 	})
@@ -67,12 +67,12 @@ func (c *Consumer) surveyHeld(now time.Time) heldSurvey {
 }
 
 // stuck reports whether the handler of a running delivery ignores the end of its
-// context.
-func (d *delivery) stuck(now time.Time) bool {
-	if ended := d.run.endedAt(); !ended.IsZero() {
+// context. It goes by what may be read while the handler runs.
+func (d *delivery) stuck(started, now time.Time) bool {
+	if _, ended := d.run.ended(); !ended.IsZero() {
 		return now.Sub(ended) > stuckHandler
 	}
-	return false
+	return d.route.Timeout > 0 && now.Sub(started) > d.route.Timeout+stuckHandler
 }
 
 func (l *lane) snapshot() LaneState {

@@ -19,45 +19,39 @@ func (c *Consumer) work(ctx context.Context) {
 			c.spawnWorker(ctx)
 		}
 	}()
-	var now time.Time // the end of the last run
 	for {
-		j, err := c.next(ctx, now)
+		j, err := c.queues.Next(ctx)
 		if err != nil {
 			ended = true
 			return
 		}
-		now = c.runJob(ctx, j)
-	}
-}
-
-// next returns what is to run. The clock is read once between two runs that follow on
-// each other.
-func (c *Consumer) next(ctx context.Context, now time.Time) (job, error) {
-	if !now.IsZero() {
-		if j, ok := c.queues.TryNext(now); ok {
-			return j, nil
+		for more := true; more; {
+			j, more = c.runJob(ctx, j)
 		}
 	}
-	return c.queues.Next(ctx)
 }
 
-// runJob runs the handler for one message, does what its end means, and returns when
-// that was.
-func (c *Consumer) runJob(ctx context.Context, j job) time.Time {
+// runJob runs the handler for one message, does what its end means, and takes the next
+// message if there is one. The clock is read once between two runs that follow on each
+// other.
+func (c *Consumer) runJob(ctx context.Context, j job) (next job, ok bool) {
 	d := j.Value
 	var deadline time.Time
 	if d.route.Timeout > 0 {
 		deadline = j.Started.Add(d.route.Timeout)
 	}
-	d.run.begin(ctx, deadline) // before the lease is looked at, so that its loss is not missed
+	d.run.begin(ctx, deadline)
+	d.started.Store(j.Started.UnixNano()) // before the lease is looked at, so that its loss is not missed
 	if lost, _ := c.leases.state(d, j.Started); lost {
-		c.queues.Done(j)
 		c.abandon(d, OutcomeLeaseLost)
-		return j.Started
+		return c.queues.DoneNext(j.Started, j)
 	}
-	d.started.Store(j.Started.UnixNano())
 	c.inFlight.Add(1)
-	return c.finish(j, c.call(j))
+	now, done := c.finish(j, c.call(j))
+	if !done {
+		return job{}, false
+	}
+	return c.queues.DoneNext(now, j)
 }
 
 // call runs the handler behind a fence: a panic is an error like others, with the
@@ -73,7 +67,9 @@ func (c *Consumer) call(j job) (err error) {
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 			return
 		}
-		c.finish(j, &PanicError{Value: "handler called runtime.Goexit", Stack: debug.Stack()})
+		if now, done := c.finish(j, &PanicError{Value: "handler called runtime.Goexit", Stack: debug.Stack()}); done {
+			c.queues.DoneAt(now, j)
+		}
 	}()
 	d := j.Value
 	err = d.route.Handler.Handle(&d.run, &d.msg)
@@ -81,14 +77,15 @@ func (c *Consumer) call(j job) (err error) {
 	return err
 }
 
-// finish ends a run: the worker is free, the scheduler charged, the message settled.
-// It returns when.
-func (c *Consumer) finish(j job, err error) time.Time {
+// finish does what the end of a run means for its message, and returns when it was.
+// The scheduler is still to be told that the run is done, unless the message went back
+// into its queue.
+func (c *Consumer) finish(j job, err error) (now time.Time, done bool) {
 	d := j.Value
-	now := time.Now()
+	now = time.Now()
 	c.inFlight.Add(-1)
-	d.started.Store(0)
 	end := c.conclude(d, err, now)
+	d.started.Store(0)
 	d.run.free()
 	c.observers.handled(Handled{
 		Tenant:     d.msg.Tenant,
@@ -100,18 +97,17 @@ func (c *Consumer) finish(j job, err error) time.Time {
 		Took:       now.Sub(j.Started),
 		EndToEnd:   now.Sub(d.msg.Published),
 	})
+	done = true
 	if end.action == actionRequeue {
 		c.queues.RequeueAt(now, j, now.Add(end.delay))
 		if !c.closing.Load() {
-			return now
+			return now, false
 		}
-		end.delay = handBackDelay // the queues may have been closed before: nobody would take it
-	} else {
-		c.queues.DoneAt(now, j)
+		done, end.delay = false, handBackDelay // the queues may have been closed before: nobody would take it
 	}
 	c.act(d, end, now)
 	c.lull(now)
-	return now
+	return now, done
 }
 
 // idleWorkers is how many more handlers could run now.

@@ -119,13 +119,29 @@ func (q *Queues[T]) Done(j Job[T]) { q.DoneAt(time.Now(), j) }
 // DoneAt is Done at a given time.
 func (q *Queues[T]) DoneAt(now time.Time, j Job[T]) {
 	q.mu.Lock()
+	q.done(now, j)
+	q.wake()
+	q.unlock()
+}
+
+// DoneNext is DoneAt and then TryNext, for less than the two: a worker that is done with
+// one item takes the next.
+func (q *Queues[T]) DoneNext(now time.Time, j Job[T]) (Job[T], bool) {
+	q.mu.Lock()
+	q.done(now, j)
+	next, ok := q.take(now)
+	q.wake()
+	q.unlock()
+	return next, ok
+}
+
+// done requires mu.
+func (q *Queues[T]) done(now time.Time, j Job[T]) {
 	at := q.tick(now)
 	if qu, _, ok := q.s.finish(at, j.run, j.gen); ok {
 		qu.tenant.finished++
 		q.s.settle(at, qu.tenant)
-		q.wake()
 	}
-	q.unlock()
 }
 
 // Requeue ends the run of j, charges its tenant for it, and puts j's Value back at the
