@@ -135,13 +135,23 @@ func (ls *leases) each(f func(d *delivery)) {
 // tick before, a handler is told that its lease was lost before AckWait is over.
 func (ls *leases) tick() time.Duration { return ls.wait / 40 }
 
-// renew tells the server once about every message that is held for a third of
-// AckWait or longer, and gives up those whose time has run out.
-func (ls *leases) renew(ctx context.Context, nc *nats.Conn, now time.Time) {
-	due, lost := ls.sort(now)
+// giveUp ends the runs of the messages whose time has run out.
+func (ls *leases) giveUp(now time.Time) {
+	var lost []*delivery
+	ls.each(func(d *delivery) {
+		if ls.judge(d, now) {
+			lost = append(lost, d)
+		}
+	})
 	for _, d := range lost {
 		d.run.end(ErrLeaseLost)
 	}
+}
+
+// renew tells the server once about every message that is held for a third of AckWait
+// or longer. It may block, as sending may.
+func (ls *leases) renew(ctx context.Context, nc *nats.Conn, now time.Time) {
+	due := ls.due(now)
 	if len(due) == 0 || !nc.IsConnected() {
 		return
 	}
@@ -171,17 +181,12 @@ type extension struct {
 	reply string
 }
 
-// sort returns the deliveries whose lease should be extended, and marks and returns
-// those whose lease has run out.
-func (ls *leases) sort(now time.Time) (due []extension, lost []*delivery) {
+// due returns the leases that should be extended.
+func (ls *leases) due(now time.Time) (due []extension) {
 	ls.each(func(d *delivery) {
-		switch {
-		case ls.judge(d, now):
-			lost = append(lost, d)
-		case d.lease.lost:
-		case now.Sub(d.lease.start) >= ls.wait/3:
+		if !d.lease.lost && now.Sub(d.lease.start) >= ls.wait/3 {
 			due = append(due, extension{d, d.lease.reply})
 		}
 	})
-	return due, lost
+	return due
 }

@@ -20,6 +20,10 @@ func (m *mix) see(tenant string) {
 	if m.count++; m.count%mixStride != 0 {
 		return
 	}
+	if m.last == "" {
+		m.last = tenant
+		return
+	}
 	other := 0.0
 	if tenant != m.last {
 		other = 1

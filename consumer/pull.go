@@ -123,7 +123,7 @@ func (l *lane) transit() int64 {
 	if l.kind != LaneMain {
 		return l.budget.maxMessages
 	}
-	room := float64(l.c.cfg.Tenants.Queue - l.c.queues.Deepest())
+	room := float64(l.c.cfg.Tenants.Queue - min(l.c.queues.Deepest(), l.c.queues.Len()))
 	spread := int64(room / math.Sqrt(l.mix.sameness()))
 	return min(max(spread, int64(l.limits.transit)), slotsPerLane*maxBatch, l.budget.maxMessages)
 }

@@ -107,6 +107,7 @@ func (c *Consumer) close() {
 func (c *Consumer) startHelpers(ctx context.Context, cr *crew) {
 	cr.helpers.Go(func() { c.mover.run(ctx) })
 	cr.helpers.Go(func() { c.keepLeases(ctx) })
+	cr.helpers.Go(func() { c.watchLeases(ctx) })
 	cr.helpers.Go(func() {
 		if err := c.keeper.run(ctx); err != nil {
 			cr.fatal <- err
@@ -125,12 +126,23 @@ func (c *Consumer) startWorkers(ctx context.Context, cr *crew) {
 
 // keepLeases renews leases until ctx is done.
 func (c *Consumer) keepLeases(ctx context.Context) {
-	ticker := time.NewTicker(c.leases.tick())
+	every(ctx, c.leases.tick(), func() { c.leases.renew(ctx, c.nc, time.Now()) })
+}
+
+// watchLeases gives up leases until ctx is done. It is apart from keepLeases because a
+// connection that takes nothing any more blocks that one.
+func (c *Consumer) watchLeases(ctx context.Context) {
+	every(ctx, c.leases.tick(), func() { c.leases.giveUp(time.Now()) })
+}
+
+// every calls f at an interval until ctx is done.
+func every(ctx context.Context, interval time.Duration, f func()) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
-		case now := <-ticker.C:
-			c.leases.renew(ctx, c.nc, now)
+		case <-ticker.C:
+			f()
 		case <-ctx.Done():
 			return
 		}

@@ -62,7 +62,6 @@ func (c *Consumer) settle(d *delivery, outcome Outcome, wire []byte, evenLost bo
 			d.lane.state.ackPending.Add(-1)
 		}
 	}
-	d.lane.budget.release(1, int64(d.size))
 	if d.route != nil {
 		d.route.state.settled.add(outcome)
 	} else {
@@ -70,4 +69,5 @@ func (c *Consumer) settle(d *delivery, outcome Outcome, wire []byte, evenLost bo
 	}
 	c.observers.settled(Settled{Tenant: d.msg.Tenant, Downstream: d.downstream(), Lane: d.lane.kind, Outcome: outcome})
 	c.held.Done()
+	d.lane.budget.release(1, int64(d.size)) // last: what it lets in comes on top of what is held
 }
