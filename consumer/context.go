@@ -88,15 +88,15 @@ func (s *runState) release(cause error) {
 	}
 }
 
-// ended returns the cause given to end, if any, and when that was.
-func (c *runContext) ended() (cause error, at time.Time) {
+// ended returns when the context was ended, and the cause given then, if it was.
+func (c *runContext) ended() (at time.Time, cause error) {
 	s := c.state.Load()
 	if s == nil {
-		return nil, time.Time{}
+		return time.Time{}, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.cause, s.at
+	return s.at, s.cause
 }
 
 // Deadline implements [context.Context].

@@ -27,7 +27,7 @@ func TestARunContextIsAContextInEveryRespect(t *testing.T) {
 			t.Errorf("the child has %v because of %v", child.Err(), context.Cause(child))
 		}
 		c.end(errors.New("later"))
-		if got, _ := c.ended(); got != cause {
+		if _, got := c.ended(); got != cause {
 			t.Errorf("ended by %v", got)
 		}
 	})

@@ -187,9 +187,9 @@ func TestAcksOfADeletedStreamDoNotSettleMessagesOfItsSuccessor(t *testing.T) {
 				old, fresh := newGate(t), newGate(t)
 				l := newLedger(func(_ context.Context, m *consumer.Message) error {
 					if strings.HasPrefix(string(m.Data), "old") {
-						return old.wait(nil, m)
+						return old.wait(t.Context(), m)
 					}
-					return fresh.wait(nil, m)
+					return fresh.wait(t.Context(), m)
 				})
 				p := r.process(config(t, func(cfg *consumer.Config) {
 					cfg.Workers, cfg.Buffer.Messages, cfg.Tenants.OnOverflow = 20, buffer, consumer.Hold
@@ -258,7 +258,7 @@ func TestAStreamThatWasReplacedUnnoticedLosesNothing(t *testing.T) {
 		old := newGate(t)
 		l := newLedger(func(_ context.Context, m *consumer.Message) error {
 			if strings.HasPrefix(string(m.Data), "old") && m.Sequence > 1 {
-				return old.wait(nil, m)
+				return old.wait(t.Context(), m)
 			}
 			return nil
 		})
@@ -267,7 +267,7 @@ func TestAStreamThatWasReplacedUnnoticedLosesNothing(t *testing.T) {
 			if err := l.Handle(ctx, m); err != nil || m.Sequence > 1 || strings.HasPrefix(string(m.Data), "new") {
 				return err
 			}
-			return first.wait(nil, m)
+			return first.wait(t.Context(), m)
 		})
 		ids := r.publishMany("old", 6, 0)
 		p := r.process(config(t, func(cfg *consumer.Config) {

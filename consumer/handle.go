@@ -32,7 +32,7 @@ func (c *Consumer) conclude(d *delivery, err error, now time.Time) ending {
 		c.rests.success(d.route.state)
 		return ending{result: ResultSuccess, action: actionAck}
 	}
-	if cause, _ := d.run.ended(); cause != nil {
+	if _, cause := d.run.ended(); cause != nil {
 		return c.concludeCanceled(d, cause)
 	}
 	verdict, delay := verdictOf(err)

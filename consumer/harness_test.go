@@ -134,12 +134,6 @@ func (l *ledger) handled() int {
 	return len(l.runs)
 }
 
-func (l *ledger) times(id string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.runs[id]
-}
-
 func (l *ledger) lastRun() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -128,7 +128,7 @@ func (k *keeper) visit(ctx context.Context, patients map[*lane]*patient, now tim
 		}
 		err := k.look(ctx, l)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // we were told to stop: what failed does not matter
 		}
 		if k.c.nc.IsConnected() || !unanswered(err) {
 			k.note(l.kind, err)
@@ -274,16 +274,4 @@ func (k *keeper) err() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return errors.Join(k.trouble[LaneMain], k.trouble[LaneRetry], k.trouble[LaneSuspect])
-}
-
-// sleep waits for d and reports false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -320,7 +320,7 @@ func readPubAck(msg *nats.Msg) (stored bool, err error) {
 		Sequence uint64 `json:"seq"`
 	}
 	if json.Unmarshal(msg.Data, &ack) != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // an answer that cannot be read decides nothing
 	}
 	if ack.Error != nil {
 		if ack.Error.ErrCode == errCodeInProcess {

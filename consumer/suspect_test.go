@@ -21,9 +21,7 @@ type fleet struct {
 	handle func(ctx context.Context, m *consumer.Message) (crash bool)
 
 	mu      sync.Mutex
-	running map[uint64]int // by sequence, in the whole fleet
 	crashes int
-	both    bool // two poisonous messages ran at once
 }
 
 func (f *fleet) process(ctx context.Context) {

@@ -107,10 +107,8 @@ func (c *check) name(field, s string) {
 func (c *check) durable(s string) {
 	c.that(s != "", "Durable is required")
 	c.that(len(s) <= maxDurableBytes, "Durable is %d bytes long, must be at most %d", len(s), maxDurableBytes)
-	odd := strings.IndexFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
-	})
-	c.that(odd < 0, "Durable is %q, must hold only letters, digits, - and _", s)
+	const fit = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+	c.that(!strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(fit, r) }), "Durable is %q, must hold only letters, digits, - and _", s)
 }
 
 func (c *check) subject(field, s string) {

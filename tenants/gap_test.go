@@ -28,14 +28,14 @@ func drawBacklog(t *rapid.T, workers int, vary bool) (s *sim, weight, most map[s
 	for i := range rapid.IntRange(2, 5).Draw(t, "tenants") {
 		name := fmt.Sprint(i)
 		weight[name] = rapid.SampledFrom([]float64{0.25, 1, 2, 7}).Draw(t, "weight")
-		costs := rapid.SliceOfN(rapid.SampledFrom([]time.Duration{1, 3, 10, 100, 1000}), 1, kinds).Draw(t, "costs in ms")
+		costs := rapid.SliceOfN(rapid.SampledFrom([]int{1, 3, 10, 100, 1000}), 1, kinds).Draw(t, "costs in ms")
 		for _, c := range costs {
-			most[name] = max(most[name], float64(c*time.Millisecond)/weight[name])
+			most[name] = max(most[name], float64(time.Duration(c)*time.Millisecond)/weight[name])
 		}
 		turn := 0
 		s.feed(name, "", func() time.Duration {
 			turn++
-			return costs[turn%len(costs)] * time.Millisecond
+			return time.Duration(costs[turn%len(costs)]) * time.Millisecond
 		})
 		s.feedMore(name, 2*workers)
 	}

@@ -81,7 +81,7 @@ func (p *Pool) Submit(ctx context.Context, tenant string, job func(ctx context.C
 		return err
 	}
 	if !p.lines.has(tenant) {
-		if err := p.queue(tenant, job); err != ErrShed && err != ErrFull {
+		if err := p.queue(tenant, job); !errors.Is(err, ErrShed) && !errors.Is(err, ErrFull) {
 			return err
 		}
 	}
@@ -92,12 +92,12 @@ func (p *Pool) Submit(ctx context.Context, tenant string, job func(ctx context.C
 			return err
 		}
 		err := p.queue(tenant, job)
-		if err == ErrFull && p.lines.wantAny(w) {
+		if errors.Is(err, ErrFull) && p.lines.wantAny(w) {
 			err = p.queue(tenant, job) // room may have come before it was wanted
 		}
-		switch err {
-		case ErrFull:
-		case ErrShed:
+		switch {
+		case errors.Is(err, ErrFull):
+		case errors.Is(err, ErrShed):
 			p.lines.wantOwn(w)
 		default:
 			return err

@@ -1,6 +1,7 @@
 package tenants
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -98,7 +99,7 @@ func (q *Queues[T]) push(now time.Time, tenant, class string, v T, size int, cou
 }
 
 func (t *tenant) refused(err error) {
-	if err == ErrShed {
+	if errors.Is(err, ErrShed) {
 		t.shed++
 	} else {
 		t.full++

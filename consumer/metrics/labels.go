@@ -83,7 +83,7 @@ func (t *tenantLabels) scrape(now time.Time, states []consumer.TenantState) []*t
 
 func (t *tenantLabels) takeEvents(now time.Time, candidates map[string]candidate) {
 	for key, value := range t.table.records.Range {
-		tenant, counts := key.(string), value.(*tenantCounts).swap()
+		tenant, counts := key.(string), value.(*tenantCounts).swap() //nolint:errcheck // nothing else is stored
 		row := t.labelled[tenant]
 		if row == nil {
 			candidates[tenant] = candidate{tenant: tenant, counts: counts}

@@ -57,7 +57,7 @@ func (t *tenantTable) shed(tenant string, policy int) {
 
 func (t *tenantTable) record(tenant string) *tenantCounts {
 	if r, ok := t.records.Load(tenant); ok {
-		return r.(*tenantCounts)
+		return r.(*tenantCounts) //nolint:errcheck // nothing else is stored
 	}
 	if !labelable(tenant) {
 		return &t.rest
@@ -76,7 +76,7 @@ func (t *tenantTable) insert(tenant string) *tenantCounts {
 	if loaded {
 		t.size.Add(-1)
 	}
-	return r.(*tenantCounts)
+	return r.(*tenantCounts) //nolint:errcheck // nothing else is stored
 }
 
 // retire takes a tenant out of the table. What an event added meanwhile goes to the
@@ -87,7 +87,7 @@ func (t *tenantTable) retire(tenant string) {
 		return
 	}
 	t.size.Add(-1)
-	counts := r.(*tenantCounts)
+	counts := r.(*tenantCounts) //nolint:errcheck // nothing else is stored
 	counts.retired.Store(true)
 	t.rest.add(counts.swap())
 }
