@@ -36,7 +36,7 @@ type Consumer struct {
 	rests  rests
 
 	downstreams downstreams
-	deadLetters reasonCounters
+	deadLetters counters[Reason]
 	observers   observers // fixed when Run begins
 
 	held          tally
@@ -68,6 +68,7 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 		cfg: cfg, js: js, nc: js.Conn(), apiPrefix: apiPrefix(js.Options()),
 		log: cfg.Logger, logs: newLogs(cfg.Logger),
 		leases: newLeases(cfg.AckWait), held: newTally(), state: StateNew,
+		deadLetters: newCounters(reasons),
 	}
 	c.mux = mux.bind(&c.downstreams)
 	c.keeper = newKeeper(c)

@@ -5,50 +5,42 @@ import "sync/atomic"
 // counter is a count that only rises.
 type counter struct{ atomic.Uint64 }
 
-// outcomeCounters count settlements by outcome.
-type outcomeCounters [len(outcomes)]counter
+// counters are a counter for each of a few keys that are known beforehand.
+type counters[K comparable] struct {
+	keys   []K
+	counts []counter
+}
 
-func (o *outcomeCounters) add(outcome Outcome) {
-	for i := range outcomes {
-		if outcomes[i] == outcome {
-			o[i].Add(1)
+func newCounters[K comparable](keys []K) counters[K] {
+	return counters[K]{keys: keys, counts: make([]counter, len(keys))}
+}
+
+func (c *counters[K]) add(key K) {
+	for i, k := range c.keys {
+		if k == key {
+			c.counts[i].Add(1)
 			return
 		}
 	}
 }
 
-func (o *outcomeCounters) snapshot() map[Outcome]uint64 {
-	m := make(map[Outcome]uint64, len(outcomes))
-	for i := range outcomes {
-		if n := o[i].Load(); n > 0 {
-			m[outcomes[i]] = n
+// snapshot returns the counts that are not zero.
+func (c *counters[K]) snapshot() map[K]uint64 {
+	m := make(map[K]uint64, len(c.keys))
+	for i, k := range c.keys {
+		if n := c.counts[i].Load(); n > 0 {
+			m[k] = n
 		}
 	}
 	return m
 }
 
-// reasons lists the reasons of dead letters in the order of their counters.
-var reasons = [...]Reason{
+// outcomes are what settlements are counted by; the most frequent come first.
+var outcomes = []Outcome{
+	OutcomeAck, OutcomeRetry, OutcomeDeadLetter, OutcomeDelay, OutcomeHandBack, OutcomeLeaseLost, OutcomeSuspect,
+}
+
+// reasons are what dead letters are counted by.
+var reasons = []Reason{
 	ReasonPermanent, ReasonAttempts, ReasonNoTenant, ReasonBadTenant, ReasonNoRoute, ReasonTooLarge, ReasonCrash, ReasonBadCopy,
-}
-
-type reasonCounters [len(reasons)]counter
-
-func (r *reasonCounters) add(reason Reason) {
-	for i := range reasons {
-		if reasons[i] == reason {
-			r[i].Add(1)
-			return
-		}
-	}
-}
-
-func (r *reasonCounters) snapshot() map[Reason]uint64 {
-	m := make(map[Reason]uint64, len(reasons))
-	for i := range reasons {
-		if n := r[i].Load(); n > 0 {
-			m[reasons[i]] = n
-		}
-	}
-	return m
 }

@@ -65,8 +65,8 @@
 //
 // # Files
 //
-// config, validate: the bounds. lane, pull, status, budget: asking the server.
-// admit, enqueue: taking in. work, context, handle, rest: running. settle, lease,
+// config, validate: the bounds. lane, slot, pull, status, budget, mix: asking the server.
+// delivery, admit, enqueue: taking in. work, context, handle, rest: running. settle, lease, held,
 // move, retry, deadletter: ending. topology, keeper: streams and consumers. run,
 // drain: life and end. snapshot, state, observer, counters: what it tells.
 package consumer

@@ -26,11 +26,6 @@ const (
 	OutcomeSuspect    Outcome = "suspect"     // moved to the suspect lane
 )
 
-// outcomes lists them in the order of the counters.
-var outcomes = [...]Outcome{
-	OutcomeAck, OutcomeRetry, OutcomeDeadLetter, OutcomeDelay, OutcomeHandBack, OutcomeLeaseLost, OutcomeSuspect,
-}
-
 // Reason is why a message was dead-lettered.
 type Reason string
 

@@ -16,7 +16,7 @@ const (
 // downstreamState is what is counted and known of one downstream.
 type downstreamState struct {
 	name      string
-	settled   outcomeCounters
+	settled   counters[Outcome]
 	overloads counter
 	streak    atomic.Int64 // overload answers since the last success
 	rests     int          // rests since the last success; guarded by rests.mu
@@ -43,7 +43,7 @@ func (ds *downstreams) get(name string) *downstreamState {
 		ds.byName = make(map[string]*downstreamState)
 	}
 	if s = ds.byName[name]; s == nil {
-		s = &downstreamState{name: name}
+		s = &downstreamState{name: name, settled: newCounters(outcomes)}
 		ds.byName[name] = s
 	}
 	return s
