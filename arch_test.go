@@ -84,7 +84,7 @@ func wiring(more ...string) []string {
 // What tests may import in addition.
 var (
 	testTools     = []string{goleak, rapid}
-	natsTestTools = []string{"consumer/consumertest", nats, natsServer} // of packages that may import nats.go
+	natsTestTools = []string{"consumer/consumertest", nats, natsServer} // of packages that may import nats.go or consumer, which needs a connection
 )
 
 // peers are compared with in the module bench, which keeps them out of ours.
@@ -218,7 +218,7 @@ func allowed(p place, pkg, imp string, inTest bool) bool {
 	may := slices.Clone(p.may)
 	if inTest {
 		may = append(append(may, pkg), testTools...)
-		if slices.Contains(p.may, nats) {
+		if slices.Contains(p.may, nats) || slices.Contains(p.may, "consumer") {
 			may = append(may, natsTestTools...)
 		}
 	}
