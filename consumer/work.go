@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -26,9 +27,21 @@ func (c *Consumer) work(ctx context.Context) {
 			return
 		}
 		for more := true; more; {
-			j, more = c.runJob(ctx, j)
+			if j, more = c.runJob(ctx, j); !more {
+				j, more = c.linger()
+			}
 		}
 	}
+}
+
+// linger lets others run once before the worker goes to sleep: what they bring
+// meanwhile costs no wake-up. If there are no others it returns at once.
+func (c *Consumer) linger() (job, bool) {
+	runtime.Gosched()
+	if c.queues.Len() == 0 {
+		return job{}, false
+	}
+	return c.queues.TryNext(time.Now())
 }
 
 // runJob runs the handler for one message, does what its end means, and takes the next
