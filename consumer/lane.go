@@ -16,6 +16,7 @@ const (
 	slotsPerLane   = 2       // requests in flight: while one fills, the other is parked
 	maxBatch       = 256     // messages of one request
 	maxPullBytes   = 8 << 20 // bytes of one request; the server cuts clients at 64 MiB
+	goodBatch      = 64      // what a request should be worth while another is in flight
 	minBatch       = 8       // below this it is cheaper to wait for more credit
 	maxExpires     = 10 * time.Second
 	statusHeadroom = 256 // places of the inbox channel that are not for messages

@@ -99,8 +99,8 @@ func (l *lane) credit() (batch int, bytes int64) {
 	room := min(messages, transit-requested)
 	half := max(transit/slotsPerLane, 1)
 	batch = int(min(room, half, int64(l.limits.batch)))
-	if batch <= 0 {
-		return 0, 0
+	if batch <= 0 || requested > 0 && int64(batch) < min(half/2, goodBatch) {
+		return 0, 0 // what is in flight wakes the lane when it comes
 	}
 	if floor := min(minBatch, l.budget.maxMessages/2, int64(l.limits.batch)); int64(batch) < floor && l.worthWaiting(floor-messages) {
 		return l.waitFor(floor)
