@@ -11,20 +11,20 @@ import (
 
 // Config says what a Consumer takes, in what bounds, and what happens to work
 // that fails. The zero value of a field is its default. A Config is read once, by
-// New; Reload takes another.
+// New.
 type Config struct {
 	// Stream is the JetStream stream that is consumed. Required.
 	Stream string
 	// Durable names the consumer on it. Processes that share a durable share its
-	// work. Required; letters, digits, - and _.
+	// work. Required; at most 128 letters, digits, - and _.
 	Durable string
 	// Subjects, if given, are those the stream is created with when it does not
-	// exist. Without them a missing stream is an error.
+	// exist, on files and with one replica. Without them a missing stream is an error.
 	Subjects []string
 	// FilterSubjects restrict what of the stream this durable takes. Default: all.
 	FilterSubjects []string
 	// Deliver says where a new durable begins. Default: with all there is;
-	// jetstream.DeliverNewPolicy is the other choice.
+	// jetstream.DeliverNewPolicy is the other choice, but not on a WorkQueue stream.
 	Deliver jetstream.DeliverPolicy
 	// Unmanaged makes the consumer create and change nothing in NATS: what is
 	// missing or different is an error at start.
@@ -33,29 +33,33 @@ type Config struct {
 	// Tenant finds whose work a message is. Default: all messages are of one
 	// tenant, named "default".
 	Tenant TenantFunc
-	// Workers is how many handlers run at once in this process. Default 64.
+	// Workers is how many handlers run at once in this process. Default 64, at most
+	// 65,536.
 	Workers int
 	// AckWait is after how long without a sign of life JetStream gives a message to
 	// somebody else. Held messages are kept alive, so it bounds how long a dead
 	// process delays its messages, not how long a handler may run. Default 30s, at
-	// least 1s.
+	// least 1s, at most 24h.
 	AckWait time.Duration
 	// Buffer bounds what this process holds.
 	Buffer Buffer
 	// Tenants is the policy of every tenant that PolicyFor does not change.
 	Tenants TenantPolicy
 	// PolicyFor, if given, changes the policy of one tenant; p holds Tenants when it
-	// is called. It is called from several goroutines and must not block.
+	// is called, which is when the tenant is seen first, or again after it was
+	// forgotten. A policy that is not valid is logged, and Tenants stands. It is called
+	// from several goroutines and must not block.
 	PolicyFor func(tenant string, p *TenantPolicy)
 	// Retry says when a failed message is tried again, and how often.
 	Retry Retry
 	// DeadLetter is where messages go that nobody can handle. Default
-	// <Stream>_DEAD.
+	// <Stream>_DEAD, without a bound.
 	DeadLetter StreamRef
 	// Overflow is where copies wait: retries and suspects. Default
 	// <Stream>_OVERFLOW with 10 GiB.
 	Overflow StreamRef
-	// DrainTimeout is how long the drain lets handlers finish. Default 25s.
+	// DrainTimeout is how long the drain lets handlers finish. Default 25s, at most
+	// 24h. With a server that does not answer the whole drain takes up to 24s longer.
 	DrainTimeout time.Duration
 	// Logger gets what an operator should know. Default: nothing is logged.
 	Logger *slog.Logger
@@ -64,7 +68,7 @@ type Config struct {
 // Buffer bounds what a process holds and has asked for, waiting and running
 // messages together.
 type Buffer struct {
-	// Messages is the bound in messages. Default 4096.
+	// Messages is the bound in messages. Default 4096, at least 4, at most 1,048,576.
 	Messages int
 	// Bytes is the bound in bytes, as the server counts them: subject, headers,
 	// payload and ack subject. Default 64 MiB, at least 64 KiB. A larger message is
@@ -72,24 +76,24 @@ type Buffer struct {
 	Bytes int64
 }
 
-// Overflow is what happens to a message whose queue is at its high watermark.
-type Overflow string
+// OverflowPolicy is what happens to a message whose queue is at its high watermark.
+type OverflowPolicy string
 
 const (
-	// Delay hands the message back, to be delivered again about when the queue has
-	// room. It is the default. A message that was handed back twice, or one of more
-	// than half of what the durable may have unacknowledged, is moved to the retry
-	// lane instead, where it waits without holding a place.
-	Delay Overflow = "delay"
-	// Hold stops the pull until the queue is at its low watermark: classic
+	// OverflowDelay hands the message back, to come again about when its queue has
+	// room. It is the default. On its third delivery, or while what this process has
+	// handed back would hold half of the durable's MaxAckPending, it is moved to the
+	// retry lane instead, where it holds no place.
+	OverflowDelay OverflowPolicy = "delay"
+	// OverflowHold stops the pull until the queue is at its low watermark: classic
 	// backpressure, for every tenant. It can only be chosen for all tenants.
-	Hold Overflow = "hold"
+	OverflowHold OverflowPolicy = "hold"
 )
 
 // TenantPolicy is what one tenant may use.
 type TenantPolicy struct {
 	// Queue is how many messages one queue holds, of one tenant for one downstream.
-	// Default 256.
+	// Default 256, at most 1,048,576.
 	Queue int
 	// High and Low are the watermarks, as shares of Queue. A queue that reaches High
 	// sheds until it is down to Low. Defaults 0.75 and 0.375.
@@ -100,8 +104,8 @@ type TenantPolicy struct {
 	// MaxInFlight is how many messages of the tenant run at once in this process.
 	// Default 0: no cap.
 	MaxInFlight int
-	// OnOverflow is what happens at the high watermark. Default Delay.
-	OnOverflow Overflow
+	// OnOverflow is what happens at the high watermark. Default OverflowDelay.
+	OnOverflow OverflowPolicy
 }
 
 // Retry is the schedule of attempts: Initial after the first failure, Multiplier
@@ -166,7 +170,7 @@ func (p TenantPolicy) withDefaults() TenantPolicy {
 	setDefault(&p.High, defaultHigh)
 	setDefault(&p.Low, min(defaultLow, p.High/2))
 	setDefault(&p.Weight, 1)
-	setDefault(&p.OnOverflow, Delay)
+	setDefault(&p.OnOverflow, OverflowDelay)
 	return p
 }
 

@@ -45,6 +45,7 @@ type Consumer struct {
 	busySince     atomic.Int64 // since when a suspect waits for an idle worker; 0: none does
 	source        atomic.Pointer[jetstream.StreamInfo]
 	maxPayload    atomic.Int64 // of the server
+	maxAway       atomic.Int64 // handed back at once: half of the main lane's MaxAckPending
 	maxAckPending int          // of the account; 0: not known
 
 	mu    sync.Mutex // guards state and changes of observers
@@ -133,7 +134,7 @@ func (p TenantPolicy) queuePolicy(bytes int64) tenants.Policy {
 		Queue: p.Queue, Bytes: bytes, High: p.High, Low: p.Low,
 		Weight: p.Weight, MaxInFlight: p.MaxInFlight,
 	}
-	if p.OnOverflow == Hold {
+	if p.OnOverflow == OverflowHold {
 		q.Hold = true
 	} else {
 		q.HoldWithin = holdWithin
@@ -155,7 +156,7 @@ func (c *Consumer) policyFor(tenant string, p *tenants.Policy) {
 	c.cfg.PolicyFor(tenant, &own)
 	own = own.withDefaults()
 	err := own.Validate("PolicyFor(" + envelope.HeaderValue(tenant, maxTenantBytes) + ")")
-	if err == nil && own.OnOverflow == Hold && c.cfg.Tenants.OnOverflow != Hold {
+	if err == nil && own.OnOverflow == OverflowHold && c.cfg.Tenants.OnOverflow != OverflowHold {
 		err = errors.New("consumer: OnOverflow hold can only be chosen for all tenants")
 	}
 	if err != nil {

@@ -50,6 +50,9 @@ func (c *runContext) matter() *runState {
 // end ends the context for cause. The first cause counts.
 func (c *runContext) end(cause error) {
 	s := c.matter()
+	if s == over {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cause == nil {
@@ -58,7 +61,8 @@ func (c *runContext) end(cause error) {
 	s.release(cause)
 }
 
-// over is the state of a context that nobody looked at before its run was over.
+// over is the state of every context that nobody looked at before its run was over. It
+// is shared, and never changed.
 var over = overState()
 
 func overState() *runState {
@@ -91,7 +95,7 @@ func (s *runState) release(cause error) {
 // ended returns when the context was ended, and the cause given then, if it was.
 func (c *runContext) ended() (at time.Time, cause error) {
 	s := c.state.Load()
-	if s == nil {
+	if s == nil || s == over {
 		return time.Time{}, nil
 	}
 	s.mu.Lock()

@@ -25,7 +25,7 @@ func (c *Consumer) enqueue(d *delivery, now time.Time) {
 	case errors.Is(err, tenants.ErrClosed):
 		c.handBack(d, handBackDelay, OutcomeHandBack)
 	default:
-		c.observers.shed(d.msg.Tenant, Delay)
+		c.observers.shed(d.msg.Tenant, OverflowDelay)
 		c.delay(d, now)
 	}
 }
@@ -34,8 +34,7 @@ func (c *Consumer) enqueue(d *delivery, now time.Time) {
 const (
 	minDelay        = 20 * time.Millisecond
 	maxDelay        = 30 * time.Second
-	maxDelayed      = maxAckPending / 2 // messages that hold a place while they are away
-	maxDelayedTimes = 3                 // deliveries after which a message is moved instead
+	maxDelayedTimes = 3 // deliveries after which a message is moved instead
 )
 
 // delay sheds d: it is handed back until its queue should have room for it. A
@@ -44,7 +43,7 @@ const (
 // main lane.
 func (c *Consumer) delay(d *delivery, now time.Time) {
 	wait := c.pacer.next(d.msg.Tenant, c.departures, now)
-	if d.msg.Deliveries < maxDelayedTimes && c.pacer.away(now) < maxDelayed {
+	if d.msg.Deliveries < maxDelayedTimes && c.pacer.away(now) < int(c.maxAway.Load()) {
 		c.pacer.leave(now, wait)
 		c.handBack(d, wait, OutcomeDelay)
 		return

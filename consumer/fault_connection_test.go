@@ -22,7 +22,7 @@ func TestReconnectsWithBlockedHandlersPullNothingBeyondTheBuffer(t *testing.T) {
 		l := newLedger(g.wait)
 		p := r.process(config(t, func(cfg *consumer.Config) {
 			cfg.Buffer.Messages, cfg.Workers = buffer, 8
-			cfg.Tenants.OnOverflow = consumer.Hold
+			cfg.Tenants.OnOverflow = consumer.OverflowHold
 		}), l)
 		for range 4 {
 			time.Sleep(5 * time.Second)
@@ -52,7 +52,7 @@ func TestReconnectsWithBlockedHandlersPullNothingBeyondTheBufferInRealTime(t *te
 	l := newLedger(g.wait)
 	p := r.process(config(t, func(cfg *consumer.Config) {
 		cfg.Buffer.Messages, cfg.Workers = buffer, 4
-		cfg.Tenants.OnOverflow = consumer.Hold
+		cfg.Tenants.OnOverflow = consumer.OverflowHold
 	}), l)
 	full := func() bool { return p.lane(consumer.LaneMain).Paused != "" && p.lane(consumer.LaneMain).Requested == 0 }
 	for range 3 {

@@ -48,7 +48,7 @@ func TestWhatIsHeldAndAskedForStaysWithinTheBuffer(t *testing.T) {
 						return nil
 					})
 					p := r.process(config(t, func(cfg *consumer.Config) {
-						cfg.Buffer.Messages, cfg.Workers, cfg.Tenants.OnOverflow = buffer, workers, consumer.Hold
+						cfg.Buffer.Messages, cfg.Workers, cfg.Tenants.OnOverflow = buffer, workers, consumer.OverflowHold
 						cfg.AckWait = 2 * time.Second // for what is on its way when the connection is cut
 					}), l)
 					done := func() bool {
@@ -90,7 +90,7 @@ func TestASmallBufferKeepsAllWorkersBusy(t *testing.T) {
 			return nil
 		})
 		r.process(config(t, func(cfg *consumer.Config) {
-			cfg.Buffer.Messages, cfg.Workers, cfg.Tenants.OnOverflow = 12, workers, consumer.Hold
+			cfg.Buffer.Messages, cfg.Workers, cfg.Tenants.OnOverflow = 12, workers, consumer.OverflowHold
 		}), l)
 		start := time.Now()
 		eventually(t, 10*time.Minute, "everything is handled", func() bool { return l.handled() == len(ids) })
@@ -191,7 +191,7 @@ func TestRequestsAreClampedToTheLimitsOfTheDurable(t *testing.T) {
 						return nil
 					})
 					p := r.process(config(t, func(cfg *consumer.Config) {
-						cfg.Buffer.Messages, cfg.Workers, cfg.Tenants.OnOverflow = buffer, 4, consumer.Hold
+						cfg.Buffer.Messages, cfg.Workers, cfg.Tenants.OnOverflow = buffer, 4, consumer.OverflowHold
 					}), l)
 					start := time.Now()
 					eventually(t, time.Minute, "everything is handled", func() bool { return l.handled() == len(ids) })

@@ -88,7 +88,7 @@ func TestADrainInTheMidstOfAFloodLeavesNothingUnacknowledged(t *testing.T) {
 	defer func() { close(stop); <-flood }()
 	h := consumer.HandlerFunc(func(context.Context, *consumer.Message) error { return nil })
 	for i := range 15 {
-		p := r.process(config(t, func(cfg *consumer.Config) { cfg.Tenants.OnOverflow = consumer.Hold }), h)
+		p := r.process(config(t, func(cfg *consumer.Config) { cfg.Tenants.OnOverflow = consumer.OverflowHold }), h)
 		eventually(t, 30*time.Second, "messages flow", func() bool { return p.lane(consumer.LaneMain).Pulled > uint64(100*(i+1)) })
 		if err := p.stop(); err != nil {
 			t.Fatal(err)

@@ -192,7 +192,7 @@ func TestAcksOfADeletedStreamDoNotSettleMessagesOfItsSuccessor(t *testing.T) {
 					return fresh.wait(t.Context(), m)
 				})
 				p := r.process(config(t, func(cfg *consumer.Config) {
-					cfg.Workers, cfg.Buffer.Messages, cfg.Tenants.OnOverflow = 20, buffer, consumer.Hold
+					cfg.Workers, cfg.Buffer.Messages, cfg.Tenants.OnOverflow = 20, buffer, consumer.OverflowHold
 				}), l)
 				ids := r.publishMany("old", 9, 0)
 				time.Sleep(10 * time.Second)
@@ -223,7 +223,7 @@ func TestAcksOfADeletedStreamDoNotSettleWhatAnotherProcessHas(t *testing.T) {
 		r := newRig(t)
 		old, fresh := newGate(t), newGate(t)
 		cfg := config(t, func(cfg *consumer.Config) {
-			cfg.Workers, cfg.Buffer.Messages, cfg.Tenants.OnOverflow = 20, 11, consumer.Hold
+			cfg.Workers, cfg.Buffer.Messages, cfg.Tenants.OnOverflow = 20, 11, consumer.OverflowHold
 		})
 		first := r.process(cfg, newLedger(old.wait))
 		ids := r.publishMany("old", 9, 0)
@@ -271,7 +271,7 @@ func TestAStreamThatWasReplacedUnnoticedLosesNothing(t *testing.T) {
 		})
 		ids := r.publishMany("old", 6, 0)
 		p := r.process(config(t, func(cfg *consumer.Config) {
-			cfg.Workers, cfg.Buffer.Messages, cfg.Tenants.OnOverflow = 20, 8, consumer.Hold
+			cfg.Workers, cfg.Buffer.Messages, cfg.Tenants.OnOverflow = 20, 8, consumer.OverflowHold
 		}), h)
 		eventually(t, time.Second, "the buffer is full", func() bool { return p.c.Snapshot().Held == 6 && p.lane(consumer.LaneMain).Requested == 0 })
 		r.deleteStream("JOBS")

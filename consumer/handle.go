@@ -10,7 +10,7 @@ type ending struct {
 	result Result
 	action action
 	err    error         // for actionRetry and actionBury
-	delay  time.Duration // for the others but actionAck
+	delay  time.Duration // for actionRetry, actionHandBack, actionPostpone and actionRequeue
 }
 
 type action uint8

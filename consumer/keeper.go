@@ -211,9 +211,18 @@ func (k *keeper) seen(l *lane, info *jetstream.ConsumerInfo) {
 	if l.kind != LaneMain {
 		return
 	}
+	k.c.maxAway.Store(int64(orElse(info.Config.MaxAckPending, maxAckPending)) / 2)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.ackFloor, k.known = info.AckFloor.Stream, true
+}
+
+// orElse returns n, or other if n says that there is no bound.
+func orElse(n, other int) int {
+	if n > 0 {
+		return n
+	}
+	return other
 }
 
 // incarnation notes when a stream was created. When it is another stream than before

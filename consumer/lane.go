@@ -23,6 +23,7 @@ const (
 	pauseIdle      = 20 * time.Millisecond
 	pauseBacklog   = 2 * time.Second
 	awaitAtMost    = 4 * time.Second
+	markerTimeout  = 5 * time.Second // for a marker to come back
 	resumeMin      = 50 * time.Millisecond
 	resumeMax      = 5 * time.Second
 )
@@ -75,7 +76,6 @@ type laneState struct {
 	pending             atomic.Uint64
 	ackPending          atomic.Int64 // as last surveyed, and what this process did since
 	requested           atomic.Int64
-	credit              atomic.Int64
 	batch               atomic.Int64
 	lastMessage         atomic.Int64 // unix nanoseconds
 	mu                  sync.Mutex
@@ -293,7 +293,7 @@ func (l *lane) stop() {
 	for i := range l.slots {
 		l.cancel(&l.slots[i], now)
 	}
-	deadline := time.NewTimer(moveTimeout)
+	deadline := time.NewTimer(markerTimeout)
 	defer deadline.Stop()
 	for len(l.dropped) > 0 && l.nc.IsConnected() {
 		select {

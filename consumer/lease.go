@@ -87,12 +87,12 @@ func (ls *leases) remove(d *delivery, now time.Time) lease {
 	return d.lease
 }
 
-// state returns whether the lease of d was lost or voided by now.
-func (ls *leases) state(d *delivery, now time.Time) (lost, void bool) {
+// isLost returns whether the lease of d was lost by now.
+func (ls *leases) isLost(d *delivery, now time.Time) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	ls.judge(d, now)
-	return d.lease.lost, d.lease.void
+	return d.lease.lost
 }
 
 // judge marks the lease of d as lost if its deadline has passed, and reports whether

@@ -9,8 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Message is one message as its handler sees it: plain data, the handler's to
-// keep. What is told is told of the message that was published, also when what is
+// Message is one message as its handler sees it: plain data. It must not be changed:
+// the copy for the next attempt is made from it. What is told is told of the message that was published, also when what is
 // handled is a copy of it that waited elsewhere for its next attempt.
 type Message struct {
 	Subject   string

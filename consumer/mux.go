@@ -80,6 +80,9 @@ func (m *Mux) checkRoute(r Route) error {
 	if r.Handler == nil {
 		return fmt.Errorf("consumer: route %q: Handler is required", r.Subject)
 	}
+	if !validTenant(r.Downstream) {
+		return fmt.Errorf("consumer: route %q: Downstream is %q, must be at most %d bytes of UTF-8 without control characters", r.Subject, r.Downstream, maxTenantBytes)
+	}
 	if r.Timeout < 0 {
 		return fmt.Errorf("consumer: route %q: Timeout is %v, must not be negative", r.Subject, r.Timeout)
 	}
@@ -90,7 +93,7 @@ func (m *Mux) validate() error {
 	if len(m.errs) == 0 && len(m.routes) == 0 {
 		return errors.New("consumer: the Mux has no routes")
 	}
-	errs := m.errs
+	errs := slices.Clone(m.errs)
 	for i, r := range m.routes {
 		for _, other := range m.routes[:i] {
 			if err := m.checkPair(other.Subject, r.Subject); err != nil {

@@ -65,7 +65,7 @@ type Observer struct {
 	Settled func(Settled)
 	// Shed is called when a message came to a queue at its high watermark and was
 	// not queued.
-	Shed func(tenant string, policy Overflow)
+	Shed func(tenant string, policy OverflowPolicy)
 	// DeadLettered is called when a dead letter was confirmed.
 	DeadLettered func(DeadLettered)
 	// LaneReset is called when a pull loop had to begin anew: err says why.
@@ -121,7 +121,7 @@ func (os observers) settled(e Settled) {
 	}
 }
 
-func (os observers) shed(tenant string, policy Overflow) {
+func (os observers) shed(tenant string, policy OverflowPolicy) {
 	for i := range os {
 		if f := os[i].Shed; f != nil {
 			f(tenant, policy)

@@ -91,7 +91,6 @@ func (l *lane) request(now time.Time) string {
 func (l *lane) credit() (batch int, bytes int64) {
 	messages, free := l.budget.free()
 	requested := l.state.requested.Load()
-	l.state.credit.Store(messages)
 	if messages == 0 {
 		return l.waitFor(1)
 	}
@@ -179,7 +178,7 @@ func (l *lane) wireRequest(batch int, bytes int64) []byte {
 	b = append(b, `,"expires":`...)
 	b = strconv.AppendInt(b, int64(l.limits.expires), 10)
 	b = append(b, `,"idle_heartbeat":`...)
-	b = strconv.AppendInt(b, int64(l.heartbeat()), 10)
+	b = strconv.AppendInt(b, int64(heartbeat(l.limits.expires)), 10)
 	if bytes > 0 {
 		b = append(b, `,"max_bytes":`...)
 		b = strconv.AppendInt(b, bytes, 10)
@@ -189,7 +188,7 @@ func (l *lane) wireRequest(batch int, bytes int64) []byte {
 
 // heartbeat is how often a parked request must show a sign of life. The server wants
 // it to be at most half of expires.
-func (l *lane) heartbeat() time.Duration { return l.limits.expires / 3 }
+func heartbeat(expires time.Duration) time.Duration { return expires / 3 }
 
 // expire gives up requests that show no sign of life. Those of a lost connection are
 // given up when there is another.
@@ -199,13 +198,13 @@ func (l *lane) expire(now time.Time) {
 	}
 	for i := range l.slots {
 		s := &l.slots[i]
-		if s.messages > 0 && now.Sub(s.alive) > 2*l.heartbeat()+time.Second {
+		if s.messages > 0 && now.Sub(s.alive) > 2*heartbeat(s.expires)+time.Second {
 			l.drop(s, now)
 			l.fail("no heartbeat", now)
 		}
 	}
 	for i := range l.dropped {
-		if d := &l.dropped[i]; now.Sub(d.since) > 2*moveTimeout {
+		if d := &l.dropped[i]; now.Sub(d.since) > 2*markerTimeout {
 			l.mark(d.marker)
 			d.since = now
 		}

@@ -18,8 +18,10 @@ type crew struct {
 }
 
 // Run works until ctx is done, then drains, and returns when every goroutine it
-// started has ended. It returns nil after a clean drain, ErrDrainTimeout if some
-// messages had to be handed back, and otherwise what made it impossible to go on. A
+// started has ended. It returns nil after a clean drain, also when what could not run
+// then was handed back, and when ctx ended before it consumed; an error that is
+// ErrDrainTimeout if handlers were still at work after DrainTimeout; and otherwise what
+// made it impossible to go on. A
 // handler that ignores the end of its context is the exception: it cannot be ended,
 // and Run returns without it after a grace of five seconds. Run can be called once.
 func (c *Consumer) Run(ctx context.Context) error {

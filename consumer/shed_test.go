@@ -77,7 +77,7 @@ func TestHoldStopsThePullAtTheHighWatermarkUntilTheLow(t *testing.T) {
 		})
 		r.run(config(t, func(cfg *consumer.Config) {
 			cfg.Workers = 4
-			cfg.Tenants = consumer.TenantPolicy{Queue: 40, High: 0.5, Low: 0.25, OnOverflow: consumer.Hold}
+			cfg.Tenants = consumer.TenantPolicy{Queue: 40, High: 0.5, Low: 0.25, OnOverflow: consumer.OverflowHold}
 		}), h)
 		held := 0
 		for range 100 {

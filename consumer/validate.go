@@ -78,7 +78,7 @@ func (p TenantPolicy) validate(c *check, field string) {
 	between(c, field+".Low", p.Low, 0, p.High)
 	between(c, field+".Weight", p.Weight, minWeight, maxWeight)
 	between(c, field+".MaxInFlight", p.MaxInFlight, 0, maxWorkers)
-	c.that(p.OnOverflow == Delay || p.OnOverflow == Hold, "%s.OnOverflow is %q, must be %q or %q", field, p.OnOverflow, Delay, Hold)
+	c.that(p.OnOverflow == OverflowDelay || p.OnOverflow == OverflowHold, "%s.OnOverflow is %q, must be %q or %q", field, p.OnOverflow, OverflowDelay, OverflowHold)
 }
 
 // check collects mistakes.

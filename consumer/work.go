@@ -55,7 +55,7 @@ func (c *Consumer) runJob(ctx context.Context, j job) (next job, ok bool) {
 	}
 	d.run.begin(ctx, deadline)
 	d.started.Store(j.Started.UnixNano()) // before the lease is looked at, so that its loss is not missed
-	if lost, _ := c.leases.state(d, j.Started); lost {
+	if c.leases.isLost(d, j.Started) {
 		c.abandon(d, OutcomeLeaseLost)
 		return c.queues.DoneNext(j.Started, j)
 	}

@@ -20,7 +20,7 @@ var (
 		consumer.ResultSuccess, consumer.ResultError, consumer.ResultPanic, consumer.ResultTimeout,
 		consumer.ResultOverloaded, consumer.ResultDeadLetter, consumer.ResultCanceled,
 	}
-	policies = []consumer.Overflow{consumer.Delay, consumer.Hold}
+	policies = []consumer.OverflowPolicy{consumer.OverflowDelay, consumer.OverflowHold}
 	reasons  = []consumer.Reason{
 		consumer.ReasonPermanent, consumer.ReasonAttempts, consumer.ReasonNoTenant, consumer.ReasonBadTenant,
 		consumer.ReasonNoRoute, consumer.ReasonTooLarge, consumer.ReasonCrash, consumer.ReasonBadCopy,
@@ -96,7 +96,7 @@ func (e *events) settled(s consumer.Settled) {
 	e.downstream(s.Downstream).settled[indexOf(outcomes, s.Outcome)].Add(1)
 }
 
-func (e *events) shed(tenant string, policy consumer.Overflow) {
+func (e *events) shed(tenant string, policy consumer.OverflowPolicy) {
 	e.tenants.shed(tenant, indexOf(policies, policy))
 }
 

@@ -52,7 +52,7 @@ var contract = map[string]string{
 func TestEveryMetricOfTheContractIsShownWithItsLabels(t *testing.T) {
 	w := newWorker(t, metrics.Options{})
 	w.busyState()
-	w.events.Shed("acme", consumer.Delay)
+	w.events.Shed("acme", consumer.OverflowDelay)
 	got := make(map[string]string)
 	for _, f := range w.families() {
 		words := []string{strings.ToLower(f.GetType().String())}
@@ -82,7 +82,7 @@ func TestEveryMetricOfTheContractIsShownWithItsLabels(t *testing.T) {
 func TestPromlintIsContent(t *testing.T) {
 	w := newWorker(t, metrics.Options{})
 	w.busyState()
-	w.events.Shed("acme", consumer.Delay)
+	w.events.Shed("acme", consumer.OverflowDelay)
 	problems, err := testutil.GatherAndLint(w.registry)
 	if err != nil {
 		t.Fatal(err)

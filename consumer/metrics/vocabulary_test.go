@@ -20,7 +20,7 @@ func TestEveryValueThatConsumerDeclaresHasACounterOfItsOwn(t *testing.T) {
 	}{
 		"Outcome":  {values(outcomes), maxOutcomes},
 		"Result":   {values(results), maxResults},
-		"Overflow": {values(policies), maxPolicies},
+		"OverflowPolicy": {values(policies), maxPolicies},
 		"Reason":   {values(reasons), len(reasons) + 1},
 	} {
 		want := declared[typ]

@@ -69,7 +69,7 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	s := &server{
 		worker: cfg.Consumer,
-		guard:  newGuard(cfg.Token, IsLoopback(cfg.Listen)),
+		guard:  newGuard(cfg.Token, isLoopback(cfg.Listen)),
 		log:    cfg.Logger,
 	}
 	mux := http.NewServeMux()
@@ -82,9 +82,9 @@ func New(cfg Config) (http.Handler, error) {
 	return secure(mux), nil
 }
 
-// IsLoopback reports whether only programs of this machine reach a listen address. A
+// isLoopback reports whether only programs of this machine reach a listen address. A
 // host name counts only if it is localhost: what another one means can change.
-func IsLoopback(listen string) bool {
+func isLoopback(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
 	return err == nil && isLoopbackHost(host)
 }

@@ -47,7 +47,7 @@ func TestMinimalFileHasTheDefaults(t *testing.T) {
 	if got.Overflow != (consumer.StreamRef{Stream: "JOBS_OVERFLOW", MaxBytes: 10 << 30}) || got.DeadLetter != (consumer.StreamRef{Stream: "JOBS_DEAD", MaxBytes: -1}) {
 		t.Errorf("overflow, dead_letter are %+v, %+v", got.Overflow, got.DeadLetter)
 	}
-	want := consumer.TenantPolicy{Queue: 256, High: 0.75, Low: 0.375, Weight: 1, OnOverflow: consumer.Delay}
+	want := consumer.TenantPolicy{Queue: 256, High: 0.75, Low: 0.375, Weight: 1, OnOverflow: consumer.OverflowDelay}
 	if got.Tenants != want {
 		t.Errorf("tenants.default is %+v, want %+v", got.Tenants, want)
 	}
@@ -114,7 +114,7 @@ log: {level: debug, format: console}
 	if tenant := got.Tenant("s.x", nil); tenant != "nobody" {
 		t.Errorf("tenant without a header is %q", tenant)
 	}
-	if p := got.Tenants; p.Queue != 8 || p.High != 0.5 || p.Low > 1e-9 || p.Low == 0 || p.Weight != 0.5 || p.MaxInFlight != 3 || p.OnOverflow != consumer.Hold {
+	if p := got.Tenants; p.Queue != 8 || p.High != 0.5 || p.Low > 1e-9 || p.Low == 0 || p.Weight != 0.5 || p.MaxInFlight != 3 || p.OnOverflow != consumer.OverflowHold {
 		t.Errorf("tenants.default is %+v", p)
 	}
 	if want := (consumer.Retry{MaxAttempts: 2, Initial: 5 * time.Millisecond, Max: 6 * time.Millisecond, Multiplier: 1.5, Jitter: -1}); got.Retry != want {
@@ -157,10 +157,10 @@ func TestOverridesMergeOverTheDefaultKeyByKey(t *testing.T) {
   default: {queue: 10}
 `, config.Sources{Environ: []string{"SPILLWAY_TENANTS_DEFAULT_MAX_IN_FLIGHT=5"}})
 	for tenant, want := range map[string]consumer.TenantPolicy{
-		"acme": {Queue: 10, High: 0.75, Low: 0.375, Weight: 4, MaxInFlight: 5, OnOverflow: consumer.Delay},
-		"slow": {Queue: 10, High: 0.5, Low: 0.25, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.Delay},
-		"low":  {Queue: 10, High: 0.75, Low: 0.1, Weight: 1, MaxInFlight: 1, OnOverflow: consumer.Delay},
-		"else": {Queue: 10, High: 0.75, Low: 0.375, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.Delay},
+		"acme": {Queue: 10, High: 0.75, Low: 0.375, Weight: 4, MaxInFlight: 5, OnOverflow: consumer.OverflowDelay},
+		"slow": {Queue: 10, High: 0.5, Low: 0.25, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.OverflowDelay},
+		"low":  {Queue: 10, High: 0.75, Low: 0.1, Weight: 1, MaxInFlight: 1, OnOverflow: consumer.OverflowDelay},
+		"else": {Queue: 10, High: 0.75, Low: 0.375, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.OverflowDelay},
 	} {
 		got := c.Consumer().Tenants
 		c.Consumer().PolicyFor(tenant, &got)

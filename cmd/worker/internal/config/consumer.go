@@ -63,7 +63,7 @@ func (c *Config) policyFor() func(string, *consumer.TenantPolicy) {
 func (p Policy) consumer() consumer.TenantPolicy {
 	return consumer.TenantPolicy{
 		Queue: p.Queue, High: p.High, Low: orLeast(p.Low), Weight: p.Weight,
-		MaxInFlight: p.MaxInFlight, OnOverflow: consumer.Overflow(p.OnOverflow),
+		MaxInFlight: p.MaxInFlight, OnOverflow: consumer.OverflowPolicy(p.OnOverflow),
 	}
 }
 

@@ -131,7 +131,7 @@ func Default() File {
 		Workers:      64,
 		AckWait:      30 * time.Second,
 		Buffer:       Buffer{Messages: 4096, Bytes: 64 << 20},
-		Tenants:      Tenants{Default: Policy{Queue: 256, High: 0.75, Weight: 1, OnOverflow: string(consumer.Delay)}},
+		Tenants:      Tenants{Default: Policy{Queue: 256, High: 0.75, Weight: 1, OnOverflow: string(consumer.OverflowDelay)}},
 		Retry:        Retry{MaxAttempts: 10, Initial: time.Second, Multiplier: 2, Jitter: 0.2},
 		DeadLetter:   StreamRef{MaxBytes: unbounded},
 		Overflow:     StreamRef{MaxBytes: 10 << 30},
