@@ -18,10 +18,10 @@ fmt: ## format, tidy and modernise in place
 	go mod tidy
 	go fix ./...
 
-bench: ## the micro-benchmarks; `worker bench` measures whole pipelines, bench/ the peers
+bench: ## the micro-benchmarks; bench/ measures whole pipelines beside the peers
 	go test -run '^$$' -bench . -benchmem ./...
 
-demo: ## an embedded NATS, tenants with traffic, the page in a browser
+demo: ## an embedded NATS, tenants with traffic, numbers on the terminal
 	go run ./cmd/worker demo
 
 ci: ## exactly what CI runs

@@ -65,8 +65,9 @@
 //
 // # Files
 //
-// config, validate: the bounds. lane, slot, pull, status, budget, mix: asking the server.
-// delivery, admit, enqueue: taking in. work, context, handle, rest: running. settle, lease, held,
-// move, retry, deadletter: ending. topology, keeper: streams and consumers. run,
-// drain: life and end. snapshot, state, observer, counters: what it tells.
+// config, validate, message, handler, mux, consumer: the surface. lane, slot, pull,
+// status, budget, mix: asking the server. delivery, admit, enqueue: taking in. work,
+// context, handle, rest: running. settle, lease, held, move, retry, deadletter: ending.
+// topology, keeper: streams and consumers. run, drain, tally: life and end. snapshot,
+// state, observer, counters, logs: what it tells.
 package consumer

@@ -4,8 +4,9 @@
 //
 //	worker run --config worker.yaml
 //
-// Each subcommand is a file here. What they are made of is in internal: config
-// (the file), handlers, natslink (the connection), logging.
+// Each subcommand is a file here. What they are made of is in internal: config (the
+// file, read by strictyaml), handlers, natslink (the connection and the embedded
+// server), logging, demo, dlq (dead letters) and lag (the backlog).
 //
 // The exit code is 0 after a clean end, 1 when something failed, 2 when the command
 // line or the config is wrong, 3 when NATS was not there at the start, and 4 when the
