@@ -18,10 +18,10 @@ func TestEveryValueThatConsumerDeclaresHasACounterOfItsOwn(t *testing.T) {
 		values []string
 		room   int
 	}{
-		"Outcome":  {values(outcomes), maxOutcomes},
-		"Result":   {values(results), maxResults},
+		"Outcome":        {values(outcomes), maxOutcomes},
+		"Result":         {values(results), maxResults},
 		"OverflowPolicy": {values(policies), maxPolicies},
-		"Reason":   {values(reasons), len(reasons) + 1},
+		"Reason":         {values(reasons), len(reasons) + 1},
 	} {
 		want := declared[typ]
 		got := slices.Sorted(slices.Values(list.values))
