@@ -94,8 +94,11 @@ func (d *delivery) read(m *nats.Msg, meta ackMeta) error {
 // identify finds the tenant and the route. It reports false if the message went to
 // the dead letters for want of one.
 func (c *Consumer) identify(d *delivery) bool {
-	tenant := c.cfg.Tenant(d.msg.Subject, d.msg.Header)
+	tenant, err := c.askTenant(d)
 	switch {
+	case err != nil:
+		c.bury(d, ReasonBadTenant, err)
+		return false
 	case tenant == "":
 		c.bury(d, ReasonNoTenant, errors.New("no tenant found in the subject or headers"))
 		return false
@@ -115,6 +118,17 @@ func (c *Consumer) identify(d *delivery) bool {
 	return true
 }
 
+// askTenant calls the user's Tenant behind a fence: it runs before a message that ends
+// the process can be suspected.
+func (c *Consumer) askTenant(d *delivery) (tenant string, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the TenantFunc panicked: %v", v)
+		}
+	}()
+	return c.cfg.Tenant(d.msg.Subject, d.msg.Header), nil
+}
+
 // dueNow hands back a copy whose time has not come, until it has.
 func (c *Consumer) dueNow(d *delivery, header nats.Header, now time.Time) bool {
 	if d.lane.kind != LaneRetry {
@@ -132,23 +146,42 @@ func (c *Consumer) dueNow(d *delivery, header nats.Header, now time.Time) bool {
 // one that was so in the suspect lane to the dead letters. A copy in the retry lane
 // is delivered once more than others, before its time.
 func (c *Consumer) judge(d *delivery, meta ackMeta) bool {
-	allowed := suspicious
-	switch d.lane.kind {
-	case LaneSuspect:
+	if d.lane.kind == LaneSuspect {
 		if meta.deliveries < strikes {
 			return true
 		}
-		c.bury(d, ReasonCrash, fmt.Errorf("delivered %d times as a suspect, and each time the process ended before it had an outcome", meta.deliveries))
+		c.bury(d, ReasonCrash, fmt.Errorf("delivered %d times as a suspect: each time before this one the process ended without an outcome", meta.deliveries))
 		return false
-	case LaneRetry:
-		allowed++
 	}
-	if meta.deliveries <= allowed {
+	if meta.deliveries <= d.lane.innocent() {
 		return true
 	}
 	if !c.movable(d) {
-		return true
+		if d.msg.Attempt <= c.cfg.Retry.MaxAttempts {
+			return true
+		}
+		c.bury(d, ReasonCrash, fmt.Errorf("delivered %d times without an outcome, and too large to be moved to the suspects", meta.deliveries))
+		return false
+	}
+	if c.refusedLately() {
+		c.postpone(d, time.Now()) // what was handed back for want of room begins to count anew
+		return false
 	}
 	c.suspect(d)
 	return false
+}
+
+// innocent is how many deliveries a message of the lane may have and not be suspected.
+// A copy in the retry lane is delivered once more than others, before its time.
+func (l *lane) innocent() int {
+	if l.kind == LaneRetry {
+		return suspicious + 1
+	}
+	return suspicious
+}
+
+// refusedLately reports whether a copy was refused in the last hour: many deliveries
+// say nothing of a message then.
+func (c *Consumer) refusedLately() bool {
+	return time.Now().UnixNano()-c.lastRefusal.Load() < int64(time.Hour)
 }

@@ -29,8 +29,8 @@ func (b *budget) reserve(messages, bytes int64) {
 
 // release gives back what was reserved, and wakes the lane if it waits for this.
 func (b *budget) release(messages, bytes int64) {
+	b.bytes.Add(-bytes) // first: who is woken looks at both
 	used := b.messages.Add(-messages)
-	b.bytes.Add(-bytes)
 	if want := b.hungry.Load(); want > 0 && b.maxMessages-used >= want && b.hungry.CompareAndSwap(want, 0) {
 		b.wake()
 	}

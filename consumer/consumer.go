@@ -41,10 +41,10 @@ type Consumer struct {
 
 	held          tally
 	inFlight      atomic.Int64
-	closing       atomic.Bool  // the queues are closed, or about to be
 	busySince     atomic.Int64 // since when a suspect waits for an idle worker; 0: none does
 	source        atomic.Pointer[jetstream.StreamInfo]
 	maxPayload    atomic.Int64 // of the server
+	lastRefusal   atomic.Int64 // unix nanoseconds; when a copy was refused
 	maxAway       atomic.Int64 // handed back at once: half of the main lane's MaxAckPending
 	maxAckPending int          // of the account; 0: not known
 
@@ -152,18 +152,31 @@ func (c *Consumer) policyFor(tenant string, p *tenants.Policy) {
 	if c.cfg.PolicyFor == nil {
 		return
 	}
-	own := c.cfg.Tenants
-	c.cfg.PolicyFor(tenant, &own)
+	own, err := c.askPolicy(tenant)
 	own = own.withDefaults()
-	err := own.Validate("PolicyFor(" + envelope.HeaderValue(tenant, maxTenantBytes) + ")")
+	if err == nil {
+		err = own.Validate("PolicyFor(" + envelope.HeaderValue(tenant, maxTenantBytes) + ")")
+	}
 	if err == nil && own.OnOverflow == OverflowHold && c.cfg.Tenants.OnOverflow != OverflowHold {
 		err = errors.New("consumer: OnOverflow hold can only be chosen for all tenants")
 	}
 	if err != nil {
-		c.log.Error("the policy of a tenant is not valid; it gets the default", "tenant", tenant, "error", err)
+		c.logs.admit.warn("the policy of a tenant is not valid; it gets the default", "tenant", tenant, "error", err)
 		return
 	}
 	*p = own.queuePolicy(p.Bytes)
+}
+
+// askPolicy calls the user's PolicyFor behind a fence.
+func (c *Consumer) askPolicy(tenant string) (p TenantPolicy, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("consumer: PolicyFor panicked: %v", v)
+		}
+	}()
+	p = c.cfg.Tenants
+	c.cfg.PolicyFor(tenant, &p)
+	return p, nil
 }
 
 // newLanes divides the buffer among the lanes: an eighth of it is for retries and

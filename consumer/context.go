@@ -80,6 +80,9 @@ func (c *runContext) free() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.release(nil)
+	if s.real == nil { // somebody is about to look
+		s.real = over.real
+	}
 }
 
 // release requires that mu is held.

@@ -34,6 +34,8 @@ func (c *Consumer) bury(d *delivery, reason Reason, err error) {
 			return
 		}
 		c.deadLetters.add(reason)
+		c.logs.letters.warn("a message was dead-lettered", "reason", reason, "tenant", d.msg.Tenant, "subject", d.msg.Subject,
+			"stream", d.msg.Stream, "sequence", d.msg.Sequence, "attempts", d.msg.Attempt, "error", err)
 		c.observers.deadLettered(DeadLettered{
 			Tenant: d.msg.Tenant, Reason: reason, Subject: d.msg.Subject, Stream: d.msg.Stream, Sequence: d.msg.Sequence, Err: err.Error(),
 		})
@@ -54,26 +56,27 @@ func (c *Consumer) refusedLetter(d *delivery, subject string, refusal error) {
 }
 
 // deadLetter writes the dead letter of d. What does not fit is cut: the stack, then
-// the error, then the payload, if the origin still has it; ok is false if nothing of
-// that helps.
+// the error, then the origin's headers and payload, if the origin still has them; ok is
+// false if nothing of that helps.
 func (c *Consumer) deadLetter(d *delivery, reason Reason, err error) (letter *move, ok bool) {
-	header := c.copyHeader(d)
-	header.Set(envelope.HeaderReason, string(reason))
-	header.Set(envelope.HeaderAttempts, strconv.Itoa(d.msg.Attempt))
-	if d.msg.Tenant != "" {
-		header.Set(envelope.HeaderTenant, envelope.HeaderValue(d.msg.Tenant, maxTenantBytes))
+	const reserved = len(envelope.HeaderStack) + len(envelope.HeaderError) + len(envelope.HeaderPayload) + len(envelope.AtOrigin) + 3*headerOverhead
+	header := c.letterHeader(d, d.msg.Header, reason)
+	if headerSize(header)+reserved > envelope.MaxHeaderBytes {
+		if !c.keepsOrigin(d) {
+			return nil, false
+		}
+		header = c.letterHeader(d, nil, reason)
+		header.Set(envelope.HeaderHeaders, envelope.AtOrigin)
 	}
-	room := int(c.maxPayload.Load()) - headerSize(header) - len(envelope.HeaderStack) - len(envelope.HeaderError) - 2*headerOverhead
 	data := d.msg.Data
-	if room < len(data) {
+	if headerSize(header)+reserved+len(data) > int(c.maxPayload.Load()) {
 		if !c.keepsOrigin(d) {
 			return nil, false
 		}
 		data = nil
-		header.Set(envelope.HeaderPayload, envelope.PayloadAtOrigin)
-		room -= len(envelope.HeaderPayload) + len(envelope.PayloadAtOrigin) + headerOverhead
+		header.Set(envelope.HeaderPayload, envelope.AtOrigin)
 	}
-	room -= len(data)
+	room := min(envelope.MaxHeaderBytes, int(c.maxPayload.Load())-len(data)) - headerSize(header) - reserved
 	if text := envelope.HeaderValue(err.Error(), min(maxErrorHeader, room)); text != "" {
 		header.Set(envelope.HeaderError, text)
 		room -= len(text)
@@ -90,6 +93,17 @@ func (c *Consumer) deadLetter(d *delivery, reason Reason, err error) (letter *mo
 		data:    data,
 		size:    d.size,
 	}, true
+}
+
+// letterHeader is the header of a dead letter, less its error.
+func (c *Consumer) letterHeader(d *delivery, user nats.Header, reason Reason) nats.Header {
+	header := c.copyHeader(d, user)
+	header.Set(envelope.HeaderReason, string(reason))
+	header.Set(envelope.HeaderAttempts, strconv.Itoa(d.msg.Attempt))
+	if d.msg.Tenant != "" {
+		header.Set(envelope.HeaderTenant, envelope.HeaderValue(d.msg.Tenant, maxTenantBytes))
+	}
+	return header
 }
 
 // keepsOrigin reports whether the origin's stream keeps a message that was

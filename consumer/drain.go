@@ -95,12 +95,11 @@ func (c *Consumer) stalled() bool {
 
 // handBackQueued hands back what still waits for a worker.
 func (c *Consumer) handBackQueued() {
-	c.closing.Store(true)
 	for _, d := range c.queues.Close() {
 		if d.lane.kind == LaneSuspect && c.movable(d) {
 			c.suspect(d) // its delivery counts as a strike
 			continue
 		}
-		c.handBack(d, handBackDelay, OutcomeHandBack)
+		c.giveBack(d)
 	}
 }

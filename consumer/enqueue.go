@@ -33,8 +33,8 @@ func (c *Consumer) enqueue(d *delivery, now time.Time) {
 // The bounds of handing back to shed.
 const (
 	minDelay        = 20 * time.Millisecond
-	maxDelay        = 30 * time.Second
-	maxDelayedTimes = 3 // deliveries after which a message is moved instead
+	maxDelay        = 10 * time.Second // a pace that was slow may recover: nothing calls back what is away
+	maxDelayedTimes = 3                // deliveries after which a message is moved instead
 )
 
 // delay sheds d: it is handed back until its queue should have room for it. A
@@ -145,7 +145,8 @@ const bucketWidth = 100 * time.Millisecond
 type buckets struct {
 	counts [int(maxDelay/bucketWidth) + 2]int
 	total  int
-	at     int64 // number of the bucket that is due now
+	at     int64     // number of the bucket that is due now
+	epoch  time.Time // they count from here, so that a clock that is set does not matter
 }
 
 func (b *buckets) add(now time.Time, wait time.Duration) {
@@ -162,7 +163,10 @@ func (b *buckets) sum(now time.Time) int {
 
 // roll forgets what was due by now.
 func (b *buckets) roll(now time.Time) {
-	at := now.UnixNano() / int64(bucketWidth)
+	if b.epoch.IsZero() {
+		b.epoch = now
+	}
+	at := int64(now.Sub(b.epoch) / bucketWidth)
 	for steps := 0; b.at < at && steps < len(b.counts); steps++ {
 		b.at++
 		i := b.at % int64(len(b.counts))

@@ -19,7 +19,8 @@ const (
 	actionAck      action = iota
 	actionRetry           // an attempt is spent
 	actionBury            // the handler said so
-	actionHandBack        // no attempt is spent
+	actionHandBack        // the lease was lost: no attempt is spent
+	actionGiveBack        // the drain ran out: no attempt is spent
 	actionSuspect         // to the end of the suspects: a delivery counts there
 	actionPostpone        // to the retry lane, no attempt is spent
 	actionRequeue         // stays at the head of its queue
@@ -63,10 +64,13 @@ func resultOf(d *delivery, err error, now time.Time) Result {
 // attempt. What lost its lease is not given back, for it is no longer ours to give,
 // unless the server has delivered it to us again: handBack knows.
 func (c *Consumer) concludeCanceled(d *delivery, cause error) ending {
-	if d.lane.kind == LaneSuspect && !errors.Is(cause, ErrLeaseLost) && c.movable(d) {
+	switch {
+	case errors.Is(cause, ErrLeaseLost):
+		return ending{result: ResultCanceled, action: actionHandBack, delay: handBackDelay}
+	case d.lane.kind == LaneSuspect && c.movable(d):
 		return ending{result: ResultCanceled, action: actionSuspect}
 	}
-	return ending{result: ResultCanceled, action: actionHandBack, delay: handBackDelay}
+	return ending{result: ResultCanceled, action: actionGiveBack}
 }
 
 // concludeOverloaded keeps the message at the head of its queue. A suspect waits in
@@ -98,7 +102,9 @@ func (c *Consumer) act(d *delivery, end ending, now time.Time) {
 		c.suspect(d)
 	case actionPostpone:
 		c.postpone(d, now.Add(end.delay))
-	case actionHandBack, actionRequeue:
+	case actionHandBack:
 		c.handBack(d, end.delay, OutcomeHandBack)
+	case actionGiveBack, actionRequeue:
+		c.giveBack(d)
 	}
 }

@@ -36,8 +36,8 @@ var (
 )
 
 // RetryAfter marks err as a failure that is to be tried again after d, in place of
-// the backoff of Config.Retry. It spends an attempt. A d below 0 counts as 0. It
-// returns nil if err is nil.
+// the backoff of Config.Retry. It spends an attempt. A d below 0 counts as 0, one above
+// 30 days as 30 days. It returns nil if err is nil.
 func RetryAfter(err error, d time.Duration) error { return mark(err, verdictRetryAfter, d) }
 
 // Overloaded marks err as the answer of a downstream that has too much to do. The

@@ -13,11 +13,12 @@ import (
 
 // The bounds of a pull request.
 const (
-	slotsPerLane   = 2       // requests in flight: while one fills, the other is parked
-	maxBatch       = 256     // messages of one request
-	maxPullBytes   = 8 << 20 // bytes of one request; the server cuts clients at 64 MiB
-	goodBatch      = 64      // what a request should be worth while another is in flight
-	minBatch       = 8       // below this it is cheaper to wait for more credit
+	slotsPerLane   = 2        // requests in flight: while one fills, the other is parked
+	maxBatch       = 256      // messages of one request
+	maxPullBytes   = 8 << 20  // bytes of one request; the server cuts clients at 64 MiB
+	maxLargeBytes  = 32 << 20 // of a request for one message that is larger than maxPullBytes
+	goodBatch      = 64       // what a request should be worth while another is in flight
+	minBatch       = 8        // below this it is cheaper to wait for more credit
 	maxExpires     = 10 * time.Second
 	statusHeadroom = 256 // places of the inbox channel that are not for messages
 	pauseIdle      = 20 * time.Millisecond

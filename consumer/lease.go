@@ -156,6 +156,9 @@ func (ls *leases) renew(ctx context.Context, nc *nats.Conn, now time.Time) {
 		return
 	}
 	for _, e := range due {
+		if e.d.settled.Load() {
+			continue // an extension would take a hand-back's delay back
+		}
 		if nc.Publish(e.reply, wireInProgress) != nil {
 			return
 		}

@@ -133,19 +133,23 @@ func (l *lane) worthWaiting(more int64) bool {
 	return more > 0 && int64(l.c.queues.Len()) >= more && l.c.idleWorkers() == 0
 }
 
-// creditForLarge is the credit after a request whose max_bytes was too small for the
-// next message: twice as much, and when even the whole budget is too small one
-// message of any size, with nothing else held.
+// creditForLarge is the credit after a request whose max_bytes, needs, was too small for
+// the next message: one message of all the bytes that are free, and if those are no more
+// than needs, of any size. That passes the bound by one message, as documented; to wait
+// until there is room would keep everybody waiting for whatever is running.
 func (l *lane) creditForLarge(free int64) (int, int64) {
-	held := l.budget.messages.Load()
-	switch {
-	case l.needs <= min(free, l.limits.bytes):
-		return 1, l.needs
-	case held == 0:
+	most := int64(maxLargeBytes)
+	if l.limits.bytes < maxPullBytes { // the consumer's own limit, which we have met
+		most = l.limits.bytes
+	}
+	switch bytes := min(free, most); {
+	case bytes > l.needs:
+		return 1, bytes
+	case free > 0:
 		return 1, 0
 	default:
-		_, _ = l.waitFor(l.budget.maxMessages - held + 1)
-		return 0, 0
+		messages, _ := l.budget.free()
+		return l.waitFor(messages + 1) // until something is settled
 	}
 }
 
@@ -229,7 +233,7 @@ func (l *lane) status(s *slot, m *nats.Msg, now time.Time) {
 	case statusTooSmall:
 		l.alive()
 		if untouched { // otherwise a fresh request may be large enough
-			l.needs = max(2*l.needs, 2*asked)
+			l.needs = max(l.needs, asked)
 		}
 	case statusMoved, statusBusy:
 		l.fail(text, now)

@@ -28,12 +28,16 @@ func growing(lo, hi time.Duration, n int) time.Duration {
 	return time.Duration(d * (0.8 + 0.4*rand.Float64()))
 }
 
+// maxRetryDelay bounds what RetryAfter may ask for.
+const maxRetryDelay = 30 * 24 * time.Hour
+
 // retry moves d to the retry lane for its next attempt, or buries it after the last.
 func (c *Consumer) retry(d *delivery, err error, delay time.Duration) {
 	if d.msg.Attempt >= c.cfg.Retry.MaxAttempts {
 		c.bury(d, ReasonAttempts, err)
 		return
 	}
+	delay = min(delay, maxRetryDelay)
 	c.logs.handler.warn("a handler failed; the message will be tried again", "tenant", d.msg.Tenant, "subject", d.msg.Subject,
 		"stream", d.msg.Stream, "sequence", d.msg.Sequence, "attempt", d.msg.Attempt, "again_in", delay, "error", err)
 	if !c.movable(d) {
@@ -43,38 +47,54 @@ func (c *Consumer) retry(d *delivery, err error, delay time.Duration) {
 	c.moveToRetry(d, d.msg.Attempt+1, time.Now().Add(delay), OutcomeRetry)
 }
 
+// giveBack hands d back without an attempt. One that was delivered often already would
+// be taken for a suspect next time: it is moved to the retry lane instead, where its
+// count begins anew.
+func (c *Consumer) giveBack(d *delivery) {
+	if d.msg.Deliveries >= d.lane.innocent() && c.movable(d) {
+		c.postpone(d, time.Now())
+		return
+	}
+	c.handBack(d, handBackDelay, OutcomeHandBack)
+}
+
 // postpone moves d to the retry lane without spending an attempt.
 func (c *Consumer) postpone(d *delivery, until time.Time) {
 	c.moveToRetry(d, d.msg.Attempt, until, OutcomeDelay)
 }
 
 func (c *Consumer) moveToRetry(d *delivery, attempt int, notBefore time.Time, outcome Outcome) {
-	header := c.copyHeader(d)
+	header := c.copyHeader(d, d.msg.Header)
 	envelope.SetAttempt(header, attempt, notBefore)
 	c.move(d, envelope.RetrySubject(c.cfg.Overflow.Stream, c.cfg.Durable), header, outcome)
 }
 
 // suspect moves d to the suspect lane, where it will run alone in all processes.
 func (c *Consumer) suspect(d *delivery) {
-	header := c.copyHeader(d)
+	header := c.copyHeader(d, d.msg.Header)
 	envelope.SetAttempt(header, d.msg.Attempt, time.Time{})
 	c.move(d, envelope.SuspectSubject(c.cfg.Overflow.Stream, c.cfg.Durable), header, OutcomeSuspect)
 }
 
-// copyHeader is the header of a copy of d, less what says why it is copied.
-func (c *Consumer) copyHeader(d *delivery) nats.Header {
-	header := envelope.Carry(d.msg.Header, d.origin())
+// copyHeader is the header of a copy of d with the given headers of its publisher, less
+// what says why it is copied.
+func (c *Consumer) copyHeader(d *delivery, user nats.Header) nats.Header {
+	header := envelope.Carry(user, d.origin())
 	header.Set(nats.MsgIdHdr, envelope.MsgID(d.lane.stream, c.cfg.Durable, d.source.sequence, d.source.published))
 	return header
 }
 
-// copyRoom is what the headers of a copy may add to a message, its own apart.
+// copyRoom is what our own headers take in a copy at most, the subject apart.
 const copyRoom = 2 << 10
 
 // movable reports whether a copy of d fits into what the server takes. What does
 // not is retried in place, with JetStream's count for its attempts.
 func (c *Consumer) movable(d *delivery) bool {
-	return int64(d.size+copyRoom) <= c.maxPayload.Load()
+	header := copyRoom + len(d.msg.Subject)
+	if len(d.msg.Header) > 0 {
+		header += envelope.CarriedSize(d.msg.Header)
+	}
+	return header <= envelope.MaxHeaderBytes && int64(header+len(d.msg.Data)) <= c.maxPayload.Load()
 }
 
 // move copies d to subject, and settles it as outcome once the copy is confirmed. If
@@ -93,8 +113,9 @@ func (c *Consumer) move(d *delivery, subject string, header nats.Header, outcome
 }
 
 // refused hands back a message whose copy was refused, for longer each time it
-// comes back.
+// comes back. That raises its count of deliveries, which judge takes into account.
 func (c *Consumer) refused(d *delivery, subject string, err error) {
+	c.lastRefusal.Store(time.Now().UnixNano())
 	delay := growing(time.Second, c.cfg.Retry.Max, d.msg.Deliveries-1)
 	if err == errMoverClosed { //nolint:errorlint // our own value, never wrapped
 		delay = handBackDelay

@@ -53,6 +53,9 @@ func (c *Consumer) settle(d *delivery, outcome Outcome, wire []byte, evenLost bo
 	if lease.lost && !evenLost {
 		wire, outcome = nil, OutcomeLeaseLost
 	}
+	if !evenLost && !c.nc.IsConnected() {
+		wire = nil // it would be sent at the reconnect, when the message may be somebody else's
+	}
 	if wire != nil && !lease.void && !d.lane.suspended.Load() {
 		if err := c.nc.Publish(lease.reply, wire); err != nil {
 			c.logs.settle.warn("a settlement could not be sent; the message will be delivered again",

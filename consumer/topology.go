@@ -121,6 +121,7 @@ func (t topology) deadLetter(ctx context.Context, source jetstream.StreamConfig)
 		MaxMsgSize:  -1,
 		Storage:     source.Storage,
 		Replicas:    source.Replicas,
+		Duplicates:  t.c.cfg.AckWait + dedupSlack,
 		Metadata:    t.metadata(),
 	})
 	if err != nil {

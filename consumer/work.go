@@ -55,11 +55,13 @@ func (c *Consumer) runJob(ctx context.Context, j job) (next job, ok bool) {
 	}
 	d.run.begin(ctx, deadline)
 	d.started.Store(j.Started.UnixNano()) // before the lease is looked at, so that its loss is not missed
+	c.inFlight.Add(1)
 	if c.leases.isLost(d, j.Started) {
-		c.abandon(d, OutcomeLeaseLost)
+		c.inFlight.Add(-1)
+		d.started.Store(0)
+		c.handBack(d, handBackDelay, OutcomeHandBack) // sends nothing, unless it was delivered to us again
 		return c.queues.DoneNext(j.Started, j)
 	}
-	c.inFlight.Add(1)
 	now, done := c.finish(j, c.call(j))
 	if !done {
 		return job{}, false
@@ -77,7 +79,9 @@ func (c *Consumer) call(j job) (err error) {
 			return
 		}
 		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
+			p := &PanicError{Value: v, Stack: debug.Stack()}
+			c.logs.panics.warn("a handler panicked", "tenant", j.Tenant, "subject", j.Value.msg.Subject, "panic", v, "stack", string(p.Stack))
+			err = p
 			return
 		}
 		if now, done := c.finish(j, &PanicError{Value: "handler called runtime.Goexit", Stack: debug.Stack()}); done {
@@ -112,11 +116,10 @@ func (c *Consumer) finish(j job, err error) (now time.Time, done bool) {
 	})
 	done = true
 	if end.action == actionRequeue {
-		c.queues.RequeueAt(now, j, now.Add(end.delay))
-		if !c.closing.Load() {
+		if c.queues.RequeueAt(now, j, now.Add(end.delay)) {
 			return now, false
 		}
-		done, end.delay = false, handBackDelay // the queues may have been closed before: nobody would take it
+		done = false // the queues are closed: it is ours again
 	}
 	c.act(d, end, now)
 	c.lull(now)

@@ -147,22 +147,24 @@ func (q *Queues[T]) done(now time.Time, j Job[T]) {
 // Requeue ends the run of j, charges its tenant for it, and puts j's Value back at the
 // head of its queue, of which nothing starts before notBefore. It is never refused: the
 // bounds may be passed by as much as was running. After Close the run ends and the value
-// is with the caller alone.
-func (q *Queues[T]) Requeue(j Job[T], notBefore time.Time) { q.RequeueAt(time.Now(), j, notBefore) }
+// is with the caller alone; Requeue returns false then, and if the run had ended before.
+func (q *Queues[T]) Requeue(j Job[T], notBefore time.Time) bool {
+	return q.RequeueAt(time.Now(), j, notBefore)
+}
 
 // RequeueAt is Requeue at a given time.
-func (q *Queues[T]) RequeueAt(now time.Time, j Job[T], notBefore time.Time) {
+func (q *Queues[T]) RequeueAt(now time.Time, j Job[T], notBefore time.Time) bool {
 	q.mu.Lock()
 	defer q.unlock()
 	at := q.tick(now)
 	qu, r, ok := q.s.finish(at, j.run, j.gen)
 	if !ok {
-		return
+		return false
 	}
 	if q.closed {
 		qu.tenant.returned++
 		q.s.settle(at, qu.tenant)
-		return
+		return false
 	}
 	n := q.store.get()
 	n.arrived, n.size, n.value, n.order = j.Arrived, max(0, j.Size), j.Value, r.order
@@ -173,4 +175,5 @@ func (q *Queues[T]) RequeueAt(now time.Time, j Job[T], notBefore time.Time) {
 	q.s.settle(at, qu.tenant)
 	q.wake()
 	q.setAlarm(at)
+	return true
 }

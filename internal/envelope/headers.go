@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"encoding/hex"
 	"maps"
 	"strconv"
 	"strings"
@@ -24,14 +25,19 @@ const (
 	HeaderStack         = "Spillway-Stack"
 	HeaderAttempts      = "Spillway-Attempts"
 	HeaderPayload       = "Spillway-Payload"
+	HeaderHeaders       = "Spillway-Headers"
 
 	carriedPrefix = "Spillway-Carried-"
+	hexPrefix     = carriedPrefix + "Hex-"
 	natsPrefix    = "Nats-"
 )
 
-// PayloadAtOrigin is the value of HeaderPayload on a dead letter whose payload did
-// not fit beside the headers: it is still in the origin's stream.
-const PayloadAtOrigin = "at-origin"
+// AtOrigin is the value of HeaderPayload or HeaderHeaders on a dead letter that the
+// payload or the headers did not fit into: they are still in the origin's stream.
+const AtOrigin = "at-origin"
+
+// MaxHeaderBytes is the most that a server takes of a message's headers, all together.
+const MaxHeaderBytes = 65535
 
 // Origin says where a message was first read from.
 type Origin struct {
@@ -65,16 +71,60 @@ func Clean(h nats.Header) nats.Header {
 func Carry(user nats.Header, o Origin) nats.Header {
 	h := make(nats.Header, len(user)+8)
 	for k, v := range user {
-		if hasPrefixFold(k, natsPrefix) {
-			k = carriedPrefix + k
-		}
-		h[k] = v
+		h[carriedKey(k)] = v
 	}
 	h.Set(HeaderOriginSubject, o.Subject)
 	h.Set(HeaderStream, o.Stream)
 	h.Set(HeaderSequence, strconv.FormatUint(o.Sequence, 10))
 	h.Set(HeaderTime, FormatTime(o.Time))
 	return h
+}
+
+// carriedKey is the key under which a header of the origin travels. Keys that a server
+// acts on are escaped, and so are those that a client refuses to publish though
+// another has: a copy could never be made.
+func carriedKey(k string) string {
+	switch {
+	case !publishable(k):
+		return hexPrefix + hex.EncodeToString([]byte(k))
+	case hasPrefixFold(k, natsPrefix):
+		return carriedPrefix + k
+	}
+	return k
+}
+
+// originKey is the inverse of carriedKey. ok is false for what is not of the origin:
+// ours, or set by the server on the way.
+func originKey(k string) (key string, ok bool) {
+	if encoded, found := strings.CutPrefix(k, hexPrefix); found {
+		raw, err := hex.DecodeString(encoded)
+		return string(raw), err == nil && !publishable(string(raw)) && !hasPrefixFold(string(raw), HeaderPrefix)
+	}
+	if carried, found := strings.CutPrefix(k, carriedPrefix); found && hasPrefixFold(carried, natsPrefix) {
+		return carried, true
+	}
+	return k, !hasPrefixFold(k, HeaderPrefix) && !hasPrefixFold(k, natsPrefix)
+}
+
+// publishable reports whether the Go client publishes a header with this key.
+func publishable(k string) bool {
+	for i := range len(k) {
+		if c := k[i]; c <= ' ' || c > '~' || strings.IndexByte("\"()/,:;<=>?@[\\]{}", c) >= 0 {
+			return false
+		}
+	}
+	return k != ""
+}
+
+// CarriedSize is what the headers of an origin take on the wire in a copy.
+func CarriedSize(user nats.Header) int {
+	n := 0
+	for k, values := range user {
+		for _, v := range values {
+			n += len(carriedKey(k)) + len(v) + len(": \r\n")
+		}
+	}
+	return n
 }
 
 // Restore is the inverse of Carry: the headers as the origin's publisher set them,
@@ -88,15 +138,14 @@ func Restore(h nats.Header) (user nats.Header, o Origin, ok bool) {
 	o.Sequence = seq
 	o.Time, _ = time.Parse(time.RFC3339Nano, h.Get(HeaderTime))
 	for k, v := range h {
-		if carried, found := strings.CutPrefix(k, carriedPrefix); found && hasPrefixFold(carried, natsPrefix) {
-			k = carried
-		} else if hasPrefixFold(k, HeaderPrefix) || hasPrefixFold(k, natsPrefix) {
-			continue // ours, or set by the server on the way
+		key, ok := originKey(k)
+		if !ok {
+			continue
 		}
 		if user == nil {
 			user = make(nats.Header, len(h))
 		}
-		user[k] = v
+		user[key] = v
 	}
 	return user, o, true
 }

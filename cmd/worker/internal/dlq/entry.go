@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,7 +27,8 @@ type Entry struct {
 	OriginSequence uint64    `json:"origin_sequence"`
 	Published      time.Time `json:"published"`
 
-	// AtOrigin is that the payload did not fit into the entry, and is only in Stream.
+	// AtOrigin is that the payload or the headers did not fit into the entry, and are
+	// only in Stream.
 	AtOrigin bool `json:"at_origin,omitempty"`
 	// Foreign is that this is no record of Spillway. It cannot be replayed.
 	Foreign bool `json:"foreign,omitempty"`
@@ -41,7 +43,8 @@ type Letter struct {
 	// Gone says why there is no payload where it should be AtOrigin.
 	Gone string `json:"gone,omitempty"`
 
-	origin envelope.Origin
+	origin          envelope.Origin
+	headersAtOrigin bool
 }
 
 func entryOf(m scan.Message) Entry {
@@ -59,7 +62,7 @@ func entryOf(m scan.Message) Entry {
 		Stream:         origin.Stream,
 		OriginSequence: origin.Sequence,
 		Published:      origin.Time,
-		AtOrigin:       m.Header.Get(envelope.HeaderPayload) == envelope.PayloadAtOrigin,
+		AtOrigin:       m.Header.Get(envelope.HeaderPayload) == envelope.AtOrigin || m.Header.Get(envelope.HeaderHeaders) == envelope.AtOrigin,
 		Foreign:        !ok,
 	}
 }
@@ -69,5 +72,7 @@ func letterOf(m scan.Message) Letter {
 	if !ok {
 		user = m.Header
 	}
-	return Letter{Entry: entryOf(m), Stack: m.Header.Get(envelope.HeaderStack), Header: user, Data: m.Data, origin: origin}
+	stack := strings.ReplaceAll(m.Header.Get(envelope.HeaderStack), `\n`, "\n") // as HeaderValue wrote it
+	headers := m.Header.Get(envelope.HeaderHeaders) == envelope.AtOrigin
+	return Letter{Entry: entryOf(m), Stack: stack, Header: user, Data: m.Data, origin: origin, headersAtOrigin: headers}
 }

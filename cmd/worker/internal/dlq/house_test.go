@@ -79,7 +79,7 @@ func (h *house) died(l letter) uint64 {
 	header.Set(envelope.HeaderStack, `main.go:1\nmain.go:2`)
 	header.Set(envelope.HeaderAttempts, "3")
 	if l.atOrigin {
-		header.Set(envelope.HeaderPayload, envelope.PayloadAtOrigin)
+		header.Set(envelope.HeaderPayload, envelope.AtOrigin)
 	}
 	return h.publish(&nats.Msg{Subject: envelope.DeadLetterSubject("JOBS_DEAD", l.durable, l.tenant), Header: header, Data: []byte(l.data)})
 }

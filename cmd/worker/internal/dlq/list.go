@@ -139,5 +139,8 @@ func (l *Letters) fetch(ctx context.Context, letter *Letter) error {
 		return fmt.Errorf("%w: message %d of stream %s is another one, of %s", errPayloadGone, o.Sequence, o.Stream, m.Time.Format(time.RFC3339))
 	}
 	letter.Data = m.Data
+	if letter.headersAtOrigin {
+		letter.Header = envelope.Clean(m.Header)
+	}
 	return nil
 }
