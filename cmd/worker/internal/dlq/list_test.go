@@ -93,7 +93,7 @@ func TestShowTellsAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(l.Data) != "cat.png" || l.Stack != `main.go:1\nmain.go:2` || l.Tenant != "acme" || l.Size != 7 {
+	if string(l.Data) != "cat.png" || l.Stack != "main.go:1\nmain.go:2" || l.Tenant != "acme" || l.Size != 7 {
 		t.Errorf("shown %+v", l)
 	}
 	if !maps.EqualFunc(l.Header, user, slices.Equal) {
