@@ -87,6 +87,10 @@ func (ls *leases) remove(d *delivery, now time.Time) lease {
 	return d.lease
 }
 
+// mayBeLost reports whether a lease can be lost at all so long after its message arrived.
+// The lease began when the message was asked for, a third of AckWait earlier at most.
+func (ls *leases) mayBeLost(waited time.Duration) bool { return waited > ls.wait/3 }
+
 // isLost returns whether the lease of d was lost by now.
 func (ls *leases) isLost(d *delivery, now time.Time) bool {
 	ls.mu.Lock()

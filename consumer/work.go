@@ -56,7 +56,7 @@ func (c *Consumer) runJob(ctx context.Context, j job) (next job, ok bool) {
 	d.run.begin(ctx, deadline)
 	d.started.Store(j.Started.UnixNano()) // before the lease is looked at, so that its loss is not missed
 	c.inFlight.Add(1)
-	if c.leases.isLost(d, j.Started) {
+	if c.leases.mayBeLost(j.Started.Sub(j.Arrived)) && c.leases.isLost(d, j.Started) {
 		c.inFlight.Add(-1)
 		d.started.Store(0)
 		c.handBack(d, handBackDelay, OutcomeHandBack) // sends nothing, unless it was delivered to us again
