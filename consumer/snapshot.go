@@ -20,9 +20,9 @@ type Snapshot struct {
 	HeldMax      int   `json:"held_max"` // Buffer.Messages
 	HeldBytesMax int64 `json:"held_bytes_max"`
 
-	Backlog    uint64        `json:"backlog"`    // what the durable still has to do, in all processes
-	OldestAge  time.Duration `json:"oldest_age"` // age of the oldest message known to be unsettled
-	Moving     int           `json:"moving"`     // copies not yet confirmed
+	Backlog    uint64        `json:"backlog"`       // what the durable still has to do, in all processes
+	OldestAge  time.Duration `json:"oldest_age_ns"` // age of the oldest message that this process holds
+	Moving     int           `json:"moving"`        // copies not yet confirmed
 	MoveWindow int           `json:"move_window"`
 
 	LeasesExtended uint64 `json:"leases_extended"`
@@ -83,6 +83,6 @@ type TenantState struct {
 	MaxInFlight int           `json:"max_in_flight"`
 	Shedding    bool          `json:"shedding"`
 	Finished    uint64        `json:"finished"`
-	WorkerTime  time.Duration `json:"worker_time"`
+	WorkerTime  time.Duration `json:"worker_time_ns"`
 	Oldest      time.Time     `json:"oldest,omitzero"` // arrival of the oldest queued message
 }

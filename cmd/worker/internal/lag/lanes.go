@@ -26,7 +26,7 @@ type Lane struct {
 	// Oldest is when the first message in the stream that is not settled was
 	// published, and OldestAge how long ago. Zero: there is none.
 	Oldest    time.Time     `json:"oldest,omitzero"`
-	OldestAge time.Duration `json:"oldest_age"`
+	OldestAge time.Duration `json:"oldest_age_ns"`
 	// Missing says why nothing can be told.
 	Missing string `json:"missing,omitempty"`
 }
