@@ -82,6 +82,9 @@ func countMessages(ctx context.Context, js jetstream.JetStream, cfg Config, info
 		}
 		c.add(cfg.Tenant(m.Subject, m.Header), 1)
 	}
+	if err := ctx.Err(); err != nil { // it ended with the last message: was that all?
+		return Tenants{}, err
+	}
 	return c.tenants(""), nil
 }
 
