@@ -316,7 +316,7 @@ func TestAnOverflowStreamThatIsDeletedIsMadeAgainAndRetriesGoOn(t *testing.T) {
 			}
 			return third == 2
 		})
-		if !p.wasReset(consumer.LaneRetry, "Consumer Deleted") {
+		if !p.wasReset(consumer.LaneRetry, "") { // the server may end the consumer without a word
 			t.Errorf("the observer was told %v", p.resets)
 		}
 		eventually(t, time.Minute, "ready", func() bool { return p.c.Ready() == nil })

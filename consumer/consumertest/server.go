@@ -155,11 +155,11 @@ func (s *Server) CutConnections(tb testing.TB) int {
 	if ns == nil {
 		tb.Fatal("consumertest: CutConnections: the server is stopped")
 	}
+	told, cut := s.awaitLoss(tb), 0 // first: who is connected now is among those that are cut
 	open, err := ns.Connz(&server.ConnzOptions{Limit: everyConnection})
 	if err != nil {
 		tb.Fatalf("consumertest: CutConnections: %v", err)
 	}
-	told, cut := s.awaitLoss(tb), 0
 	for _, c := range open.Conns {
 		if ns.DisconnectClientByID(c.Cid) == nil { // else it has gone by itself
 			cut++
