@@ -9,22 +9,13 @@ import (
 	"github.com/spillwaymq/spillway/consumer"
 )
 
-// The values of the labels, in the order of the counters. One past the end counts
-// what a later version of consumer may add before this package knows of it.
+// The values of the labels, in the order of the counters. One past the end counts what
+// consumer does not know of.
 var (
-	outcomes = []consumer.Outcome{
-		consumer.OutcomeAck, consumer.OutcomeRetry, consumer.OutcomeDeadLetter, consumer.OutcomeDelay,
-		consumer.OutcomeHandBack, consumer.OutcomeLeaseLost, consumer.OutcomeSuspect,
-	}
-	results = []consumer.Result{
-		consumer.ResultSuccess, consumer.ResultError, consumer.ResultPanic, consumer.ResultTimeout,
-		consumer.ResultOverloaded, consumer.ResultDeadLetter, consumer.ResultCanceled,
-	}
-	policies = []consumer.OverflowPolicy{consumer.OverflowDelay, consumer.OverflowHold}
-	reasons  = []consumer.Reason{
-		consumer.ReasonPermanent, consumer.ReasonAttempts, consumer.ReasonNoTenant, consumer.ReasonBadTenant,
-		consumer.ReasonNoRoute, consumer.ReasonTooLarge, consumer.ReasonCrash, consumer.ReasonBadCopy,
-	}
+	outcomes = consumer.Outcomes()
+	results  = consumer.Results()
+	policies = consumer.OverflowPolicies()
+	reasons  = consumer.Reasons()
 )
 
 // Room for the counters of a value each, and of those unknown.

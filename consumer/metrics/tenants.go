@@ -5,7 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
+
+	"github.com/spillwaymq/spillway/consumer"
 )
 
 // tenantTable counts the events of tenants between two scrapes. It is bounded: what
@@ -116,11 +117,7 @@ func (s *tenantTotals) add(d tenantTotals) {
 	}
 }
 
-// maxLabelBytes bounds the value of a label; consumer takes no longer names.
-const maxLabelBytes = 256
-
-// labelable reports whether a name can be the value of a label. To Prometheus an
-// empty label is none at all, and one that is not UTF-8 fails the whole scrape.
-func labelable(tenant string) bool {
-	return tenant != "" && len(tenant) <= maxLabelBytes && utf8.ValidString(tenant)
-}
+// labelable reports whether a name can be the value of a label. To Prometheus an empty
+// one is none at all, and one that is not UTF-8 fails the whole scrape; consumer takes
+// neither for a name.
+func labelable(tenant string) bool { return consumer.ValidTenant(tenant) }

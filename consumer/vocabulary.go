@@ -1,0 +1,28 @@
+package consumer
+
+import "slices"
+
+// Outcomes returns all outcomes, the most frequent first.
+func Outcomes() []Outcome { return slices.Clone(outcomes) }
+
+// Reasons returns all reasons for which a message is dead-lettered.
+func Reasons() []Reason { return slices.Clone(reasons) }
+
+// Results returns all results of a run, the most frequent first.
+func Results() []Result {
+	return []Result{
+		ResultSuccess, ResultError, ResultPanic, ResultTimeout, ResultOverloaded, ResultDeadLetter, ResultCanceled,
+	}
+}
+
+// OverflowPolicies returns all policies, the default first.
+func OverflowPolicies() []OverflowPolicy { return []OverflowPolicy{OverflowDelay, OverflowHold} }
+
+// MaxTenantBytes bounds the name of a tenant, and what of a longer one is kept with a
+// dead letter.
+const MaxTenantBytes = maxTenantBytes
+
+// ValidTenant reports whether name is taken for the name of a tenant: at most
+// MaxTenantBytes of UTF-8 without control characters, and not empty. A message whose
+// tenant has another name is dead-lettered, as bad_tenant or no_tenant.
+func ValidTenant(name string) bool { return name != "" && validTenant(name) }
