@@ -41,6 +41,7 @@ func execute(args []string, p *process) int {
 		kong.Name("worker"),
 		kong.Description(description),
 		kong.Writers(p.stdout, p.stderr),
+		kong.Vars{"reasons": reasonList()},
 		kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
 	)

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/dlq"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
+	"github.com/spillwaymq/spillway/consumer"
 )
 
 // dlqCommand is about the dead letters of the durable of a config file.
@@ -23,10 +26,10 @@ type dlqCommand struct {
 
 // dlqFilter are the flags that say which dead letters are meant.
 type dlqFilter struct {
-	Tenant string `help:"Only those of this tenant."`
-	Reason string `help:"Only those that died of this: permanent, attempts, no_tenant, bad_tenant, no_route, too_large, crash, bad_copy."`
-	Since  since  `placeholder:"TIME" help:"Only those that died since then: 24h ago, or 2006-01-02T15:04:05Z."`
-	Limit  int    `help:"At most so many (default: all)."`
+	Tenant string `placeholder:"NAME" help:"Only those of this tenant."`
+	Reason string `placeholder:"REASON" help:"Only those that died of this: ${reasons}."`
+	Since  since  `placeholder:"TIME" help:"Only those that died since then: 24h for a day ago, 2006-01-02, or 2006-01-02T15:04:05Z."`
+	Limit  int    `placeholder:"N" help:"At most so many (default: all)."`
 }
 
 // since is a time, written as one or as how long ago it was.
@@ -59,15 +62,29 @@ func (f dlqFilter) Validate() error {
 	return nil
 }
 
-// pick returns the entries of these sequences, or without any those of f.
-func (f dlqFilter) pick(ctx context.Context, letters *dlq.Letters, sequences []uint64) (iter.Seq2[dlq.Entry, error], error) {
-	if len(sequences) == 0 {
-		return letters.List(ctx, f.filter()), nil
+// selects reports whether f leaves out dead letters for what they are.
+func (f dlqFilter) selects() bool { return f.Tenant != "" || f.Reason != "" || !f.Since.IsZero() }
+
+// none is what a list says that was read to its end and is empty. A reason that this
+// program does not know is no mistake, as a later one may have written it.
+func (f dlqFilter) none(letters *dlq.Letters) string {
+	text := "no dead letters of " + letters.String()
+	if f.selects() {
+		text += " match"
 	}
-	if f != (dlqFilter{}) {
-		return nil, &usageError{errors.New("give sequences, or flags that say which are meant, not both")}
+	if f.Reason != "" && !slices.Contains(consumer.Reasons(), consumer.Reason(f.Reason)) {
+		text += "; the reasons are " + reasonList()
 	}
-	return letters.Pick(ctx, sequences...), nil
+	return text
+}
+
+// reasonList is what a dead letter may have died of.
+func reasonList() string {
+	var reasons []string
+	for _, r := range consumer.Reasons() {
+		reasons = append(reasons, string(r))
+	}
+	return strings.Join(reasons, ", ")
 }
 
 // withLetters calls do with the dead letters of the config.
@@ -97,14 +114,14 @@ func (d *dlqListCommand) Run(p *process) error {
 		out := newListing(p.stdout, d.JSON, "SEQ", "DIED", "TENANT", "REASON", "ATTEMPTS", "BYTES", "SUBJECT", "ERROR")
 		for e, err := range letters.List(ctx, d.filter()) {
 			if err != nil {
-				return errors.Join(err, out.close("no dead letters were read"))
+				return errors.Join(err, out.abandon())
 			}
 			err := out.add(e, e.Sequence, e.Died.UTC().Format(time.RFC3339), e.Tenant, e.Reason, e.Attempts, e.Size, e.Subject, e.Error)
 			if err != nil {
 				return err
 			}
 		}
-		return out.close("no dead letters")
+		return out.close(d.none(letters))
 	})
 }
 
@@ -137,16 +154,6 @@ func (d *dlqShowCommand) Run(p *process) error {
 	})
 }
 
-// dlqChange are the flags of what changes the dead letters.
-type dlqChange struct {
-	settings
-	dlqFilter
-
-	Sequences []uint64 `arg:"" optional:"" name:"seq" help:"Their sequences, as ls tells, in place of the flags that say which are meant."`
-	DryRun    bool     `help:"Only tell what would be done."`
-	JSON      bool     `help:"As a JSON array."`
-}
-
 type dlqReplayCommand struct {
 	dlqChange
 
@@ -160,17 +167,10 @@ func (d *dlqReplayCommand) Run(p *process) error {
 	})
 }
 
-type dlqDiscardCommand struct {
-	dlqChange
-
-	All bool `help:"All of them: needed where no flag and no sequence says which are meant."`
-}
+type dlqDiscardCommand struct{ dlqChange }
 
 // Run discards.
 func (d *dlqDiscardCommand) Run(p *process) error {
-	if !d.All && !d.DryRun && len(d.Sequences) == 0 && d.dlqFilter == (dlqFilter{}) {
-		return &usageError{errors.New("say which dead letters are to be removed for good, or --all")}
-	}
 	return d.change(p, "discarded", func(ctx context.Context, letters *dlq.Letters, entries iter.Seq2[dlq.Entry, error]) iter.Seq2[dlq.Result, error] {
 		return letters.Discard(ctx, entries, d.DryRun)
 	})

@@ -85,9 +85,48 @@ func TestDeadLettersAreListed(t *testing.T) {
 	if code != exitClean || !strings.HasPrefix(stdout, "SEQ  DIED") || strings.Count(stdout, "\n") != 4 {
 		t.Errorf("exit code is %d, table is\n%s", code, stdout)
 	}
-	for _, args := range [][]string{{"ls", "--since", "soon"}, {"ls", "--limit", "-1"}, {"show", "x"}, {"discard"}, {"discard", "1", "--tenant", "acme"}} {
+	for _, args := range [][]string{{"ls", "--since", "soon"}, {"ls", "--limit", "-1"}, {"show", "x"}, {"discard", "1", "--tenant", "acme"}, {"replay", "1", "--all"}, {"discard", "--all", "--reason", "crash"}} {
 		if code, _, stderr := d.dlq(args[0], args[1:]...); code != exitUsage {
 			t.Errorf("%q: exit code is %d: %s", args, code, stderr)
+		}
+	}
+}
+
+func TestNoneAreChangedUnlessItIsSaidWhich(t *testing.T) {
+	d := newDeadLetters(t)
+	for _, command := range []string{"replay", "discard"} {
+		for _, args := range [][]string{nil, {"--json"}, {"--limit", "1"}} {
+			code, stdout, stderr := d.dlq(command, args...)
+			if code != exitUsage || stdout != "" || !strings.Contains(stderr, "--all") {
+				t.Errorf("%s %q: exit code is %d: %s%s", command, args, code, stdout, stderr)
+			}
+		}
+		if code, stdout, _ := d.dlq(command, "--dry-run"); code != exitClean || strings.Count(stdout, "would be") != 3 {
+			t.Errorf("exit code of a dry run of %s is %d:\n%s", command, code, stdout)
+		}
+	}
+	d.want(d.sequences(), "acme 1, globex 2, acme 3")
+	if code, stdout, stderr := d.dlq("replay", "--all"); code != exitClean || strings.Count(stdout, "replayed to") != 3 {
+		t.Errorf("exit code is %d:\n%s%s", code, stdout, stderr)
+	}
+	d.want(d.sequences(), "")
+}
+
+func TestOnlyAListThatWasReadSaysThatThereAreNone(t *testing.T) {
+	d := newDeadLetters(t)
+	for _, args := range [][]string{{"ls"}, {"ls", "--json"}, {"replay", "--all"}, {"discard", "--all", "--json"}} {
+		code, stdout, stderr := d.dlq(args[0], append(args[1:], "--set", "dead_letter.stream=NONE")...)
+		if code != exitFailed || stdout != "" || !strings.Contains(stderr, "stream NONE does not exist; there are the streams JOBS, JOBS_DEAD, JOBS_OVERFLOW") {
+			t.Errorf("%q: exit code is %d: %q %s", args, code, stdout, stderr)
+		}
+	}
+	for want, args := range map[string][]string{
+		"no dead letters of another in stream JOBS_DEAD\n":                           {"--set", "durable=another"},
+		"no dead letters of worker in stream JOBS_DEAD match\n":                      {"--tenant", "nobody"},
+		"no dead letters of worker in stream JOBS_DEAD match; the reasons are perma": {"--reason", "crsh"},
+	} {
+		if code, stdout, stderr := d.dlq("ls", args...); code != exitClean || !strings.HasPrefix(stdout, want) {
+			t.Errorf("%q: exit code is %d: %q %s", args, code, stdout, stderr)
 		}
 	}
 }

@@ -13,6 +13,38 @@ import (
 	"github.com/spillwaymq/spillway/cmd/worker/internal/dlq"
 )
 
+// dlqChange are the flags of what changes the dead letters.
+type dlqChange struct {
+	settings
+	dlqFilter
+
+	Sequences []uint64 `arg:"" optional:"" name:"seq" help:"Their sequences, as ls tells, in place of the flags that say which are meant."`
+	All       bool     `help:"All of them: needed where no sequence and no --tenant, --reason or --since says which are meant, --dry-run apart."`
+	DryRun    bool     `help:"Only tell what would be done."`
+	JSON      bool     `help:"As a JSON array."`
+}
+
+// Validate is called by kong. A Limit alone does not say which are meant.
+func (d *dlqChange) Validate() error {
+	switch {
+	case len(d.Sequences) > 0 && (d.dlqFilter != (dlqFilter{}) || d.All):
+		return errors.New("give sequences, or flags that say which are meant, not both")
+	case d.All && d.selects():
+		return errors.New("--all means all: leave it out where --tenant, --reason or --since says which are meant")
+	case len(d.Sequences) == 0 && !d.All && !d.selects() && !d.DryRun:
+		return errors.New("say which dead letters are meant: by their sequences, by --tenant, --reason or --since, or --all; --dry-run tells what would be done")
+	}
+	return d.dlqFilter.Validate()
+}
+
+// pick returns the entries that the flags mean.
+func (d *dlqChange) pick(ctx context.Context, letters *dlq.Letters) iter.Seq2[dlq.Entry, error] {
+	if len(d.Sequences) > 0 {
+		return letters.Pick(ctx, d.Sequences...)
+	}
+	return letters.List(ctx, d.filter())
+}
+
 // changeFunc changes entries, and tells what became of each.
 type changeFunc func(ctx context.Context, letters *dlq.Letters, entries iter.Seq2[dlq.Entry, error]) iter.Seq2[dlq.Result, error]
 
@@ -22,13 +54,12 @@ func (d *dlqChange) change(p *process, done string, f changeFunc) error {
 		done = "would be " + done
 	}
 	return d.withLetters(p, func(ctx context.Context, letters *dlq.Letters) error {
-		entries, err := d.pick(ctx, letters, d.Sequences)
-		if err != nil {
-			return err
-		}
 		out := newListing(p.stdout, d.JSON, "SEQ", "TENANT", "SUBJECT", "RESULT")
-		failures, err := showResults(out, done, f(ctx, letters, entries))
-		if err := errors.Join(err, out.close("no dead letters")); err != nil {
+		failures, err := showResults(out, done, f(ctx, letters, d.pick(ctx, letters)))
+		if err != nil {
+			return errors.Join(err, out.abandon())
+		}
+		if err := out.close(d.none(letters)); err != nil {
 			return err
 		}
 		if failures > 0 {

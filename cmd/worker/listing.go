@@ -50,6 +50,15 @@ func (l *listing) add(value any, cells ...any) error {
 	return err
 }
 
+// abandon ends a list that could not be read to its end: without rows it says nothing,
+// as it is not known that there are none.
+func (l *listing) abandon() error {
+	if l.rows == 0 {
+		return nil
+	}
+	return l.close("")
+}
+
 // close writes what is left; none is what a table without rows says.
 func (l *listing) close(none string) error {
 	switch {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/spillwaymq/spillway/cmd/worker/internal/dlq/scan"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/scan"
 	"github.com/spillwaymq/spillway/internal/envelope"
 )
 

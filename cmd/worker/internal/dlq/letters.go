@@ -29,6 +29,9 @@ type Letters struct {
 	cfg Config
 }
 
+// String tells whose they are, and where.
+func (l *Letters) String() string { return l.cfg.Durable + " in stream " + l.cfg.DeadLetter }
+
 // New returns the dead letters that cfg names. It does no I/O.
 func New(js jetstream.JetStream, cfg Config) (*Letters, error) {
 	var errs []error

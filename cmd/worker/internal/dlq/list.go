@@ -10,7 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/spillwaymq/spillway/cmd/worker/internal/dlq/scan"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/scan"
+	"github.com/spillwaymq/spillway/consumer"
 	"github.com/spillwaymq/spillway/internal/envelope"
 )
 
@@ -24,10 +25,6 @@ type Filter struct {
 
 // ErrNotFound is that there is no such dead letter of this durable, or not any more.
 var ErrNotFound = errors.New("dead letter not found")
-
-// maxTenantBytes is to what consumer cuts the name of a tenant in a header, if it is
-// longer; it takes no longer names.
-const maxTenantBytes = 256
 
 // List yields the entries there are when it begins, the oldest first. It yields an
 // error as its last, with an empty Entry.
@@ -57,7 +54,7 @@ func (l *Letters) List(ctx context.Context, f Filter) iter.Seq2[Entry, error] {
 // matches looks at the tenant too, though the subject was filtered by it: a token
 // stands for a long name by its hash, and anybody may publish to a subject.
 func (f Filter) matches(e Entry) bool {
-	return (f.Tenant == "" || e.Tenant == envelope.HeaderValue(f.Tenant, maxTenantBytes)) &&
+	return (f.Tenant == "" || e.Tenant == envelope.HeaderValue(f.Tenant, consumer.MaxTenantBytes)) &&
 		(f.Reason == "" || e.Reason == f.Reason) &&
 		!e.Died.Before(f.Since)
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/spillwaymq/spillway/cmd/worker/internal/scan"
 	"github.com/spillwaymq/spillway/internal/envelope"
 )
 
@@ -72,9 +74,9 @@ func (l *Letters) lane(ctx context.Context) (target, error) {
 }
 
 func (l *Letters) stream(ctx context.Context, name string) (jetstream.Stream, error) {
-	s, err := l.js.Stream(ctx, name)
+	s, err := scan.Stream(ctx, l.js, name)
 	if err != nil {
-		return nil, fmt.Errorf("dlq: stream %s: %w", name, err)
+		return nil, fmt.Errorf("dlq: %w", err)
 	}
 	return s, nil
 }
@@ -82,26 +84,23 @@ func (l *Letters) stream(ctx context.Context, name string) (jetstream.Stream, er
 // wanted reports an error unless a consumer of s takes the subject: a stream with
 // Interest retention confirms other messages and drops them.
 func wanted(ctx context.Context, s jetstream.Stream, subject string) error {
-	consumers := s.ListConsumers(ctx)
-	for info := range consumers.Info() {
-		filters := info.Config.FilterSubjects
-		if info.Config.FilterSubject != "" {
-			filters = append(filters, info.Config.FilterSubject)
-		}
-		if len(filters) == 0 {
-			return nil
-		}
-		for _, f := range filters {
-			if matches(f, subject) {
-				return nil
-			}
-		}
+	consumers, taken := s.ListConsumers(ctx), false
+	for info := range consumers.Info() { // to its end: its goroutine waits to be heard
+		taken = taken || takes(info.Config, subject)
+	}
+	if taken {
+		return nil
 	}
 	name := s.CachedInfo().Config.Name
 	if err := consumers.Err(); err != nil {
 		return fmt.Errorf("dlq: list the consumers of stream %s: %w", name, err)
 	}
 	return fmt.Errorf("dlq: stream %s has interest retention and no consumer for %q: it would drop the messages", name, subject)
+}
+
+// takes reports whether a consumer takes a subject.
+func takes(cfg jetstream.ConsumerConfig, subject string) bool {
+	return slices.ContainsFunc(scan.FiltersOf(cfg), func(f string) bool { return matches(f, subject) })
 }
 
 // matches reports whether a filter takes a subject.

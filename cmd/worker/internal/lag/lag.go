@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/spillwaymq/spillway/cmd/worker/internal/scan"
 	"github.com/spillwaymq/spillway/consumer"
 	"github.com/spillwaymq/spillway/internal/envelope"
 )
@@ -76,31 +77,30 @@ type Report struct {
 	Tenants Tenants   `json:"tenants"`
 }
 
-// Read finds out the lag. What of it cannot be told is said in the Report; an error is
-// that the stream, or NATS, is not there.
+// Read finds out the lag. What of it cannot be told is said in the Report. An error is
+// that NATS is not there, or a *scan.MissingError that the stream or the durable is not.
 func Read(ctx context.Context, js jetstream.JetStream, cfg Config) (Report, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return Report{}, err
 	}
 	r := Report{At: time.Now(), Stream: cfg.Stream, Durable: cfg.Durable}
-	s, err := js.Stream(ctx, cfg.Stream)
+	s, err := scan.Stream(ctx, js, cfg.Stream)
 	if err != nil {
-		return r, fmt.Errorf("lag: stream %s: %w", cfg.Stream, err)
+		return r, fmt.Errorf("lag: %w", err)
 	}
-	var main *jetstream.ConsumerInfo
+	main, err := scan.Durable(ctx, s, cfg.Durable)
+	if err != nil {
+		return r, fmt.Errorf("lag: %w", err)
+	}
 	for _, l := range lanesOf(cfg) {
-		info, err := l.read(ctx, js, r.At)
-		if err != nil {
+		if err := l.read(ctx, js, main, r.At); err != nil {
 			return r, fmt.Errorf("lag: lane %s: %w", l.Lane, err)
-		}
-		if l.Lane == consumer.LaneMain {
-			main = info
 		}
 		r.Backlog += l.Pending + l.AckPending
 		r.Lanes = append(r.Lanes, l)
 	}
-	r.Tenants, err = countTenants(ctx, js, cfg, s, main)
+	r.Tenants, err = countTenants(ctx, js, cfg, s, main.CachedInfo())
 	if err != nil {
 		return r, fmt.Errorf("lag: %w", err)
 	}

@@ -107,22 +107,32 @@ func TestWhatDoesNotExistIsSaidToBeMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, jetstream.LimitsPolicy)
 		h.publish("jobs.acme", nil)
-		r, err := lag.Read(t.Context(), h.js, lag.Config{Stream: "JOBS", Durable: "another", Overflow: "NONE", Tenant: consumer.SubjectToken(2)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, want := range []string{"consumer another does not exist on stream JOBS", "stream NONE does not exist", "stream NONE does not exist"} {
+		r := h.read(lag.Config{Overflow: "NONE", Tenant: consumer.SubjectToken(2)})
+		for i, want := range []string{"", "stream NONE does not exist", "stream NONE does not exist"} {
 			if r.Lanes[i].Missing != want {
 				t.Errorf("lane %+v, want missing %q", r.Lanes[i], want)
 			}
 		}
-		if r.Tenants.Missing == "" {
-			t.Errorf("tenants %+v", r.Tenants)
-		}
-		if _, err := lag.Read(t.Context(), h.js, lag.Config{Stream: "NONE", Durable: "worker"}); !errors.Is(err, jetstream.ErrStreamNotFound) {
-			t.Errorf("a missing stream: %v", err)
+		if r.Backlog != 1 || r.Tenants.Counted != 1 {
+			t.Errorf("report %+v", r)
 		}
 	})
+}
+
+func TestADurableOrStreamThatDoesNotExistIsAnErrorThatNamesThoseThatDo(t *testing.T) {
+	h := newHouse(t, jetstream.LimitsPolicy)
+	for _, tt := range []struct {
+		cfg  lag.Config
+		is   error
+		want string
+	}{
+		{lag.Config{Stream: "JOBS", Durable: "wroker"}, jetstream.ErrConsumerNotFound, "lag: durable wroker does not exist on stream JOBS; there are the durables worker"},
+		{lag.Config{Stream: "JOB", Durable: "worker"}, jetstream.ErrStreamNotFound, "lag: stream JOB does not exist; there are the streams JOBS, JOBS_OVERFLOW"},
+	} {
+		if _, err := lag.Read(t.Context(), h.js, tt.cfg); !errors.Is(err, tt.is) || err.Error() != tt.want {
+			t.Errorf("error %v, want %s", err, tt.want)
+		}
+	}
 }
 
 func TestPendingMessagesAreCountedByTenant(t *testing.T) {

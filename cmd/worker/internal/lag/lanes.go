@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/spillwaymq/spillway/cmd/worker/internal/dlq/scan"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/scan"
 	"github.com/spillwaymq/spillway/consumer"
 	"github.com/spillwaymq/spillway/internal/envelope"
 )
@@ -39,39 +39,46 @@ func lanesOf(cfg Config) []Lane {
 	}
 }
 
-// read fills in the numbers of l, and returns its consumer; nil if it is missing.
-func (l *Lane) read(ctx context.Context, js jetstream.JetStream, now time.Time) (*jetstream.ConsumerInfo, error) {
-	cons, err := js.Consumer(ctx, l.Stream, l.Consumer)
-	switch {
-	case errors.Is(err, jetstream.ErrConsumerNotFound):
-		l.Missing = fmt.Sprintf("consumer %s does not exist on stream %s", l.Consumer, l.Stream)
-		return nil, nil
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		l.Missing = fmt.Sprintf("stream %s does not exist", l.Stream)
-		return nil, nil
-	case err != nil:
-		return nil, err
+// read fills in the numbers of l; main is the durable, which is there.
+func (l *Lane) read(ctx context.Context, js jetstream.JetStream, main jetstream.Consumer, now time.Time) error {
+	cons := main
+	if l.Lane != consumer.LaneMain {
+		var err error
+		cons, err = js.Consumer(ctx, l.Stream, l.Consumer)
+		switch {
+		case errors.Is(err, jetstream.ErrConsumerNotFound):
+			l.Missing = fmt.Sprintf("consumer %s does not exist on stream %s", l.Consumer, l.Stream)
+			return nil
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			l.Missing = fmt.Sprintf("stream %s does not exist", l.Stream)
+			return nil
+		case err != nil:
+			return err
+		}
 	}
-	info := cons.CachedInfo()
+	return l.fill(ctx, js, cons.CachedInfo(), now)
+}
+
+func (l *Lane) fill(ctx context.Context, js jetstream.JetStream, info *jetstream.ConsumerInfo, now time.Time) (err error) {
 	l.Pending, l.AckPending, l.Redelivered = info.NumPending, uint64(info.NumAckPending), uint64(info.NumRedelivered)
 	l.Delivered, l.Floor = info.Delivered.Stream, info.AckFloor.Stream
 	if l.Pending+l.AckPending == 0 {
-		return info, nil
+		return nil
 	}
 	if l.Oldest, err = l.oldest(ctx, js, info); err != nil {
-		return nil, err
+		return err
 	}
 	if !l.Oldest.IsZero() {
 		l.OldestAge = max(now.Sub(l.Oldest), 0)
 	}
-	return info, nil
+	return nil
 }
 
 // oldest returns when the first message after the floor was published: as the floor
 // is below the first that is not settled, that is it. It may have been settled since.
 func (l *Lane) oldest(ctx context.Context, js jetstream.JetStream, info *jetstream.ConsumerInfo) (time.Time, error) {
 	var first scan.Message
-	for _, filter := range filtersOf(info.Config) {
+	for _, filter := range scan.FiltersOf(info.Config) {
 		m, err := scan.Next(ctx, js, l.Stream, info.AckFloor.Stream+1, filter)
 		if errors.Is(err, scan.ErrNotFound) {
 			continue
@@ -96,16 +103,4 @@ func published(lane consumer.Lane, m scan.Message) time.Time {
 		return origin.Time
 	}
 	return m.Time
-}
-
-// filtersOf returns what of its stream a consumer takes.
-func filtersOf(cfg jetstream.ConsumerConfig) []string {
-	switch {
-	case cfg.FilterSubject != "":
-		return []string{cfg.FilterSubject}
-	case len(cfg.FilterSubjects) > 0:
-		return cfg.FilterSubjects
-	default:
-		return []string{">"}
-	}
 }

@@ -7,12 +7,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/spillwaymq/spillway/cmd/worker/internal/dlq/scan"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/scan"
+	"github.com/spillwaymq/spillway/consumer"
 )
 
 // Tenants is the backlog of the main lane by tenant.
@@ -45,8 +44,6 @@ func countTenants(ctx context.Context, js jetstream.JetStream, cfg Config, s jet
 	switch retention := stream.Config.Retention; {
 	case cfg.Tenant == nil:
 		return missing("it is not said how a message tells its tenant")
-	case info == nil:
-		return missing("consumer %s does not exist on stream %s", cfg.Durable, cfg.Stream)
 	case retention == jetstream.LimitsPolicy:
 		return countMessages(ctx, js, cfg, info)
 	case retention != jetstream.WorkQueuePolicy:
@@ -68,7 +65,7 @@ func countMessages(ctx context.Context, js jetstream.JetStream, cfg Config, info
 	}
 	within, cancel := context.WithTimeout(ctx, cfg.Within)
 	defer cancel()
-	filter := scan.Filter{Subjects: filtersOf(info.Config), From: info.Delivered.Stream + 1}
+	filter := scan.Filter{Subjects: scan.FiltersOf(info.Config), From: info.Delivered.Stream + 1}
 	for m, err := range scan.Headers(within, js, cfg.Stream, filter) {
 		switch {
 		case ctx.Err() != nil:
@@ -93,7 +90,7 @@ func countSubjects(ctx context.Context, cfg Config, s jetstream.Stream, info *je
 	ctx, cancel := context.WithTimeout(ctx, max(cfg.Within, time.Second))
 	defer cancel()
 	c := newCounter(cfg.Tenants)
-	for _, filter := range filtersOf(info.Config) {
+	for _, filter := range scan.FiltersOf(info.Config) {
 		stream, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
 		if err != nil {
 			return Tenants{}, fmt.Errorf("count the subjects of stream %s: %w", cfg.Stream, err)
@@ -124,7 +121,7 @@ func (c *counter) add(tenant string, n uint64) {
 	c.counted += n
 	_, known := c.counts[tenant]
 	switch {
-	case !isName(tenant):
+	case !consumer.ValidTenant(tenant): // it is dead-lettered
 		c.unknown += n
 	case known || len(c.counts) < c.max:
 		if !known {
@@ -145,11 +142,4 @@ func (c *counter) tenants(cut string) Tenants {
 		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Tenant, b.Tenant))
 	})
 	return t
-}
-
-// isName reports whether consumer would take this for the name of a tenant. It
-// dead-letters the message otherwise.
-func isName(tenant string) bool {
-	const maxBytes = 256
-	return tenant != "" && len(tenant) <= maxBytes && utf8.ValidString(tenant) && strings.IndexFunc(tenant, unicode.IsControl) < 0
 }

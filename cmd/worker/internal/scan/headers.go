@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/internal/envelope"
 )
 
 // Message is a message of a stream.
@@ -52,7 +54,7 @@ func Headers(ctx context.Context, js jetstream.JetStream, stream string, f Filte
 	return func(yield func(Message, error) bool) {
 		s := scanner{js: js, stream: stream, filter: f, yield: yield}
 		if err := s.run(ctx); err != nil {
-			yield(Message{}, fmt.Errorf("read stream %s: %w", stream, err))
+			yield(Message{}, s.explain(err))
 		}
 	}
 }
@@ -69,7 +71,7 @@ type scanner struct {
 }
 
 func (s *scanner) run(ctx context.Context) error {
-	stream, err := s.js.Stream(ctx, s.stream)
+	stream, err := Stream(ctx, s.js, s.stream)
 	if err != nil {
 		return err
 	}
@@ -85,6 +87,13 @@ func (s *scanner) run(ctx context.Context) error {
 		}
 	}
 	return errStalled
+}
+
+func (s *scanner) explain(err error) error {
+	if _, ok := errors.AsType[*MissingError](err); ok {
+		return err
+	}
+	return fmt.Errorf("read stream %s: %w", s.stream, err)
 }
 
 // pass reads with a consumer of its own, until the end or until a message is missed.
@@ -106,7 +115,7 @@ func (s *scanner) pass(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	defer func() { _ = sub.Unsubscribe() }() // fails only when it is gone with its connection
-	request := apiPrefix(s.js) + "CONSUMER.MSG.NEXT." + s.stream + "." + info.Name
+	request := envelope.APIPrefix(s.js.Options()) + "CONSUMER.MSG.NEXT." + s.stream + "." + info.Name
 	for delivered := uint64(0); ; {
 		if err := nc.PublishRequest(request, sub.Subject, fmt.Appendf(nil, `{"batch":%d,"no_wait":true}`, batch)); err != nil {
 			return false, err
@@ -197,4 +206,16 @@ func message(m *nats.Msg, meta *nats.MsgMetadata) Message {
 		size, _ = strconv.Atoi(told[len(told)-1])
 	}
 	return Message{Subject: m.Subject, Header: m.Header, Size: size, Sequence: meta.Sequence.Stream, Time: meta.Timestamp}
+}
+
+// FiltersOf returns what of its stream a consumer takes.
+func FiltersOf(cfg jetstream.ConsumerConfig) []string {
+	switch {
+	case cfg.FilterSubject != "":
+		return []string{cfg.FilterSubject}
+	case len(cfg.FilterSubjects) > 0:
+		return cfg.FilterSubjects
+	default:
+		return []string{">"}
+	}
 }

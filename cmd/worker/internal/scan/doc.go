@@ -9,4 +9,7 @@
 // strangers may write into a message: nats.go takes one without a payload that has a
 // header called Status for an answer of the server, and a scan for headers only gets
 // every message without its payload.
+//
+// [Stream] and [Durable] look one up, and say which there are if there is none of that
+// name.
 package scan

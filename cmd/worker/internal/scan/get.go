@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/internal/envelope"
 )
 
 // ErrNotFound is that a stream does not have a message, or not any more.
@@ -53,7 +54,7 @@ func get(ctx context.Context, js jetstream.JetStream, stream string, req getRequ
 	if err != nil {
 		return Message{}, err
 	}
-	answer, err := js.Conn().RequestWithContext(ctx, apiPrefix(js)+"STREAM.MSG.GET."+stream, body)
+	answer, err := js.Conn().RequestWithContext(ctx, envelope.APIPrefix(js.Options())+"STREAM.MSG.GET."+stream, body)
 	if err != nil {
 		return Message{}, fmt.Errorf("get message %d of stream %s: %w", req.Seq, stream, err)
 	}
@@ -82,17 +83,4 @@ func (r *getResponse) message() (Message, error) {
 		header = h
 	}
 	return Message{Subject: m.Subject, Header: header, Data: m.Data, Size: len(m.Data), Sequence: m.Sequence, Time: m.Time}, nil
-}
-
-// apiPrefix is what the subjects of the JetStream API begin with, dot included.
-func apiPrefix(js jetstream.JetStream) string {
-	o := js.Options()
-	prefix := o.APIPrefix
-	if o.Domain != "" {
-		prefix = "$JS." + o.Domain + ".API"
-	}
-	if prefix == "" {
-		prefix = jetstream.DefaultAPIPrefix
-	}
-	return strings.TrimSuffix(prefix, ".") + "."
 }
