@@ -1,29 +1,26 @@
 package config
 
-import "time"
-
-// Defaults that depend on other keys.
-const (
-	defaultLow      = 0.375
-	defaultRetryMax = 5 * time.Minute
-)
+import "github.com/spillwaymq/spillway/consumer"
 
 // complete sets the defaults that depend on other keys.
 func (c *Config) complete() {
 	if !c.origins.has("tenants.default.low") {
 		c.Tenants.Default.Low = lowFor(c.Tenants.Default.High)
 	}
-	setDefault(&c.Retry.Max, max(defaultRetryMax, c.Retry.Initial))
-	setDefault(&c.DeadLetter.Stream, c.Stream+"_DEAD")
-	setDefault(&c.Overflow.Stream, c.Stream+"_OVERFLOW")
+	d := consumer.Config{Stream: c.Stream, Retry: consumer.Retry{Initial: c.Retry.Initial}}.WithDefaults()
+	setDefault(&c.Retry.Max, d.Retry.Max)
+	setDefault(&c.DeadLetter.Stream, d.DeadLetter.Stream)
+	setDefault(&c.Overflow.Stream, d.Overflow.Stream)
 	for i := range c.Handlers {
-		setDefault(&c.Handlers[i].Downstream, "default")
+		setDefault(&c.Handlers[i].Downstream, consumer.DefaultDownstream)
 		c.Handlers[i].complete()
 	}
 }
 
 // lowFor returns the default of the low watermark below high.
-func lowFor(high float64) float64 { return min(defaultLow, high/2) }
+func lowFor(high float64) float64 {
+	return consumer.Config{Tenants: consumer.TenantPolicy{High: high}}.WithDefaults().Tenants.Low
+}
 
 // policy returns what a tenant with an override may use.
 func (c *Config) policy(patch PolicyPatch) Policy {

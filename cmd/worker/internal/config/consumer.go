@@ -26,7 +26,7 @@ func (c *Config) Consumer() consumer.Config {
 		Overflow:     c.Overflow.consumer(),
 		DrainTimeout: c.DrainTimeout,
 	}
-	if c.Deliver == "new" {
+	if c.Deliver == deliverNew {
 		cfg.Deliver = jetstream.DeliverNewPolicy
 	}
 	return cfg

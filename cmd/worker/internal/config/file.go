@@ -118,25 +118,35 @@ const (
 	LogConsole = "console"
 )
 
+// The values of File.Deliver.
+const (
+	deliverAll = "all"
+	deliverNew = "new"
+)
+
 // unbounded is the size that means no bound.
 const unbounded = -1
 
-// Default returns a File of defaults. What depends on other keys is empty in it, and
-// set by complete.
+// Default returns a File of defaults, which are those of package consumer where it has
+// the key too. What depends on other keys is empty in it, and set by complete.
 func Default() File {
+	d := consumer.Config{}.WithDefaults()
 	return File{
-		NATS:         NATS{URL: "nats://127.0.0.1:4222"},
-		Deliver:      "all",
-		Manage:       true,
-		Workers:      64,
-		AckWait:      30 * time.Second,
-		Buffer:       Buffer{Messages: 4096, Bytes: 64 << 20},
-		Tenants:      Tenants{Default: Policy{Queue: 256, High: 0.75, Weight: 1, OnOverflow: string(consumer.OverflowDelay)}},
-		Retry:        Retry{MaxAttempts: 10, Initial: time.Second, Multiplier: 2, Jitter: 0.2},
-		DeadLetter:   StreamRef{MaxBytes: unbounded},
-		Overflow:     StreamRef{MaxBytes: 10 << 30},
+		NATS:    NATS{URL: "nats://127.0.0.1:4222"},
+		Deliver: deliverAll,
+		Manage:  !d.Unmanaged,
+		Workers: d.Workers,
+		AckWait: d.AckWait,
+		Buffer:  Buffer{Messages: d.Buffer.Messages, Bytes: Size(d.Buffer.Bytes)},
+		Tenants: Tenants{Default: Policy{
+			Queue: d.Tenants.Queue, High: d.Tenants.High, Weight: d.Tenants.Weight,
+			MaxInFlight: d.Tenants.MaxInFlight, OnOverflow: string(d.Tenants.OnOverflow),
+		}},
+		Retry:        Retry{MaxAttempts: d.Retry.MaxAttempts, Initial: d.Retry.Initial, Multiplier: d.Retry.Multiplier, Jitter: d.Retry.Jitter},
+		DeadLetter:   StreamRef{MaxBytes: Size(d.DeadLetter.MaxBytes)},
+		Overflow:     StreamRef{MaxBytes: Size(d.Overflow.MaxBytes)},
 		Ops:          Ops{Listen: "127.0.0.1:8080"},
-		DrainTimeout: 25 * time.Second,
+		DrainTimeout: d.DrainTimeout,
 		Log:          Log{Level: "info", Format: LogAuto},
 	}
 }
