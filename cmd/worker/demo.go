@@ -102,7 +102,7 @@ func (d *demoCommand) play(ctx context.Context, p *process, s *stage) error {
 		return err
 	}
 	defer closeHandlers()
-	endpoint, err := startOps(s.cfg.Ops, c, s.log)
+	endpoint, err := startOps(s.cfg.Ops, "", c, s.log)
 	if err != nil {
 		return fmt.Errorf("%w (give another address with --listen)", err)
 	}

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
@@ -34,13 +32,13 @@ type opsServer struct {
 	ended  chan struct{}
 }
 
-// startOps listens and serves; without an address it does nothing. It must be called
-// before the consumer runs.
-func startOps(cfg config.Ops, c *consumer.Consumer, log *slog.Logger) (*opsServer, error) {
+// startOps listens and serves to who has the token; without an address it does nothing.
+// It must be called before the consumer runs.
+func startOps(cfg config.Ops, token string, c *consumer.Consumer, log *slog.Logger) (*opsServer, error) {
 	if cfg.Listen == "" {
 		return nil, nil
 	}
-	handler, err := opsHandler(cfg, c, log)
+	handler, err := opsHandler(cfg, token, c, log)
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +79,7 @@ func (s *opsServer) close() {
 	<-s.ended
 }
 
-func opsHandler(cfg config.Ops, c *consumer.Consumer, log *slog.Logger) (http.Handler, error) {
-	token, err := readToken(cfg.TokenFile)
-	if err != nil {
-		return nil, err
-	}
+func opsHandler(cfg config.Ops, token string, c *consumer.Consumer, log *slog.Logger) (http.Handler, error) {
 	collector, err := metrics.New(c, metrics.Options{})
 	if err != nil {
 		return nil, err
@@ -95,20 +89,4 @@ func opsHandler(cfg config.Ops, c *consumer.Consumer, log *slog.Logger) (http.Ha
 		return nil, err
 	}
 	return ops.New(ops.Config{Consumer: c, Metrics: scrape, Listen: cfg.Listen, Token: token, Logger: log})
-}
-
-// readToken returns the content of a file, "" if none is named.
-func readToken(name string) (string, error) {
-	if name == "" {
-		return "", nil
-	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return "", &usageError{fmt.Errorf("ops.token_file: %w", err)}
-	}
-	token := strings.TrimSpace(string(text))
-	if token == "" {
-		return "", &usageError{fmt.Errorf("ops.token_file: %s is empty", name)}
-	}
-	return token, nil
 }

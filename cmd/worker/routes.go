@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -10,14 +11,16 @@ import (
 )
 
 // routes makes the handlers of cfg, each within wrap, if that is given. closeAll ends
-// what they keep open.
+// what they keep open. The error tells every handler that cannot be made.
 func routes(cfg *config.Config, environ []string, log *slog.Logger, wrap func(consumer.Handler) consumer.Handler) (mux *consumer.Mux, closeAll func(), err error) {
 	mux = new(consumer.Mux)
 	var closers []func()
+	var errs []error
 	for i, h := range cfg.Handlers {
 		handler, err := newHandler(h, cfg.Workers, environ, log)
 		if err != nil {
-			return nil, nil, &usageError{cfg.Problem(fmt.Sprintf("handlers[%d]", i), err)}
+			errs = append(errs, cfg.Problem(fmt.Sprintf("handlers[%d].%s", i, h.Kind()), err))
+			continue
 		}
 		if c, ok := handler.(interface{ Close() }); ok {
 			closers = append(closers, c.Close)
@@ -27,11 +30,16 @@ func routes(cfg *config.Config, environ []string, log *slog.Logger, wrap func(co
 		}
 		mux.Route(consumer.Route{Subject: h.Subject, Handler: handler, Downstream: h.Downstream, Timeout: h.Timeout()})
 	}
-	return mux, func() {
+	closeAll = func() {
 		for _, c := range closers {
 			c()
 		}
-	}, nil
+	}
+	if err := errors.Join(errs...); err != nil {
+		closeAll()
+		return nil, nil, &usageError{err}
+	}
+	return mux, closeAll, nil
 }
 
 func newHandler(h config.Handler, workers int, environ []string, log *slog.Logger) (consumer.Handler, error) {

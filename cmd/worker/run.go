@@ -24,11 +24,11 @@ func (r *runCommand) Run(p *process) error {
 	}
 	log := newLogger(p, cfg.Log)
 	p.log = log
-	mux, closeHandlers, err := routes(cfg, p.environ, log, nil)
+	with, err := equip(cfg, p.environ, log)
 	if err != nil {
 		return err
 	}
-	defer closeHandlers()
+	defer with.close()
 	ctx, release := untilSignal(context.Background(), p, log)
 	defer release()
 
@@ -37,7 +37,7 @@ func (r *runCommand) Run(p *process) error {
 		return err
 	}
 	defer closeLink()
-	return work(ctx, cfg, link, mux, log)
+	return work(ctx, cfg, link, with, log)
 }
 
 // connect connects to NATS, and starts it first if it is to be embedded.
@@ -70,14 +70,14 @@ func (r *runCommand) connect(cfg *config.Config, log *slog.Logger) (*natslink.Li
 }
 
 // work runs the consumer of cfg until ctx ends and the drain is over.
-func work(ctx context.Context, cfg *config.Config, link *natslink.Link, mux *consumer.Mux, log *slog.Logger) error {
+func work(ctx context.Context, cfg *config.Config, link *natslink.Link, with *equipment, log *slog.Logger) error {
 	settings := cfg.Consumer()
 	settings.Logger = log
-	c, err := consumer.New(link.JetStream, settings, mux)
+	c, err := consumer.New(link.JetStream, settings, with.mux)
 	if err != nil {
 		return &usageError{cfg.Explain(err)}
 	}
-	endpoint, err := startOps(cfg.Ops, c, log)
+	endpoint, err := startOps(cfg.Ops, with.token, c, log)
 	if err != nil {
 		return err
 	}

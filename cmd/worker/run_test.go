@@ -121,7 +121,7 @@ func TestWrongUseIsExitTwo(t *testing.T) {
 		"missing file":     {"", []string{"run"}, "the config file cannot be read: stat worker.yaml: no such file"},
 		"wrong file":       {"stream: [", []string{"run"}, "worker.yaml:1:9: "},
 		"ambiguous routes": {"stream: J\ndurable: d\nhandlers:\n- {subject: a.*, discard: {}}\n- {subject: \"*.b\", discard: {}}\n", []string{"validate"}, `worker.yaml:5:13: routes "a.*" and "*.b" are ambiguous`},
-		"missing command":  {"stream: J\ndurable: d\nhandlers: [{subject: a, exec: {command: [./nothing]}}]\n", []string{"run"}, `worker.yaml:3:12: handlers[0]: command: `},
+		"missing command":  {"stream: J\ndurable: d\nhandlers: [{subject: a, exec: {command: [./nothing]}}]\n", []string{"run"}, `worker.yaml:3:31: handlers[0].exec: command: exec: "./nothing"`},
 		"missing creds":    {fileWith("http://h", "nats.credentials: x"), []string{"run"}, `unknown key "nats.credentials"`},
 		"creds not there":  {fileWith("http://h"), []string{"run", "--set", "nats.credentials=no.creds"}, "nats.credentials: file cannot be used: no.creds"},
 		"token not there":  {fileWith("http://h"), []string{"run", "--embedded=d", "--set", "ops.token_file=no.token"}, "ops.token_file: open no.token"},
@@ -221,6 +221,53 @@ func TestMetricsAreServed(t *testing.T) {
 		t.Errorf("metrics are:\n%s", body)
 	}
 	answer <- http.StatusOK
+}
+
+func TestValidateRefusesWhatRunWould(t *testing.T) {
+	for _, command := range []string{"run", "validate"} {
+		for name, tt := range map[string]struct{ set, want string }{
+			"token not there":      {"ops.token_file=no.token", "ops.token_file: open no.token"},
+			"two tokens":           {"ops.token_file=worker.yaml", "ops.token_file: worker.yaml must hold one token"},
+			"no credentials in it": {"nats.credentials=worker.yaml", "nats.credentials: file cannot be used: worker.yaml"},
+			"no certificate in it": {"nats.tls.ca=worker.yaml", "nats.tls.ca: file cannot be used: worker.yaml"},
+		} {
+			code, stdout, stderr := run(t, fileWith("http://h"), command, "--set", tt.set)
+			if code != exitUsage || stdout != "" || !strings.Contains(stderr, tt.want) {
+				t.Errorf("%s, %s: exit code is %d, want 2 and an error with %q:\n%s%s", command, name, code, tt.want, stdout, stderr)
+			}
+		}
+		file := `
+stream: J
+durable: d
+handlers:
+  - {subject: a, exec: {command: [./nothing]}}
+  - {subject: b, exec: {command: [./worker.yaml]}}
+  - {subject: c, exec: {command: [sh, -c, "true"]}}
+  - {subject: d, http: {url: "http://h", headers: {Authorization: {file: no.token}}}}
+`
+		code, _, stderr := run(t, file, command)
+		want := []string{
+			`worker.yaml:5:24: handlers[0].exec: command: exec: "./nothing": stat ./nothing: no such file or directory`,
+			`worker.yaml:6:24: handlers[1].exec: command: exec: "./worker.yaml": permission denied`,
+			`worker.yaml:8:24: handlers[3].http: headers: Authorization: open no.token: no such file or directory`,
+		}
+		if code != exitUsage || stderr != strings.Join(want, "\n")+"\n" {
+			t.Errorf("%s: exit code is %d, all that is missing is told as\n%swant\n%s", command, code, stderr, strings.Join(want, "\n"))
+		}
+		if command == "validate" {
+			if code, _, stderr := run(t, file, command, "--file-only"); code != exitClean || stderr != "" {
+				t.Errorf("exit code of the file alone is %d: %s", code, stderr)
+			}
+		}
+	}
+}
+
+func TestValidateWarnsOfWhatIsHardlyMeant(t *testing.T) {
+	t.Setenv("SPILLWAY_WORKRES", "8")
+	code, stdout, stderr := run(t, fileWith("http://h"), "validate", "--set", "filter_subjects=job.>")
+	if code != exitClean || stdout != "worker.yaml is valid\n" || !strings.Contains(stderr, "SPILLWAY_WORKRES: warning: ignored") || !strings.Contains(stderr, "matches nothing that is taken") {
+		t.Errorf("exit code is %d: %s%s", code, stdout, stderr)
+	}
 }
 
 func TestValidateAndVersion(t *testing.T) {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,16 +16,28 @@ import (
 type validateCommand struct {
 	settings
 
-	Print bool `help:"Print the effective config, with secrets masked."`
+	FileOnly bool `help:"Check the file alone: the programs and files that it names need not be here."`
+	Print    bool `help:"Print the effective config, with secrets masked."`
 }
 
-// Run checks the file, and the routes of its handlers.
+// Run checks what run would refuse before it connects, and warns of what is hardly meant.
 func (v *validateCommand) Run(p *process) error {
 	cfg, err := v.load(p)
 	if err != nil {
 		return err
 	}
-	if err := checkRoutes(cfg); err != nil {
+	err = checkRoutes(cfg)
+	if !v.FileOnly {
+		with, missing := equip(cfg, p.environ, slog.New(slog.DiscardHandler))
+		if missing == nil {
+			with.close()
+		}
+		err = errors.Join(err, missing)
+	}
+	for _, w := range cfg.Warnings() {
+		fmt.Fprintln(p.stderr, w)
+	}
+	if err != nil {
 		return err
 	}
 	if v.Print {
@@ -34,8 +48,7 @@ func (v *validateCommand) Run(p *process) error {
 }
 
 // checkRoutes has consumer.New look at the routes. It does no I/O, so a connection
-// that was never made is enough. What the handlers need, such as commands and files,
-// may be missing here: it is looked for where they run.
+// that was never made is enough.
 func checkRoutes(cfg *config.Config) error {
 	mux := new(consumer.Mux)
 	for _, h := range cfg.Handlers {

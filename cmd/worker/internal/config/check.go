@@ -98,9 +98,8 @@ func (c *checker) checkHandler(path string, h Handler) {
 }
 
 func (c *checker) checkHTTP(path string, h *HTTP) {
-	u, err := url.Parse(string(h.URL))
-	valid := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
-	c.that(valid, path+".url", "%s.url is %q, must be like http://127.0.0.1:9000/path", path, h.URL)
+	wrong := checkURL(string(h.URL))
+	c.that(wrong == "", path+".url", "%s.url is %q, %s", path, h.URL, wrong)
 	notNegative(c, path+".timeout", *h.Timeout)
 	for i, status := range h.DeadLetterOn {
 		overload := status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
@@ -111,6 +110,21 @@ func (c *checker) checkHTTP(path string, h *HTTP) {
 	for name, header := range h.Headers {
 		c.checkHeader(path+".headers."+name, name, header)
 	}
+}
+
+// checkURL returns what is wrong with where messages are posted to, "" if nothing is.
+func checkURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return "must be like http://127.0.0.1:9000/path"
+	}
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || port == 0) {
+		return "must have a port between 1 and 65535"
+	}
+	if u.Fragment != "" {
+		return "must have no fragment: what stands behind # is not sent; write %23 for a # in the path"
+	}
+	return ""
 }
 
 func (c *checker) checkHeader(path, name string, h Header) {

@@ -241,6 +241,9 @@ func TestMistakesOfHandlersAreToldWithTheirPlace(t *testing.T) {
 		{"no kind", "subject: a", `worker.yaml:3:12: handlers[0] has none of http, exec and discard, must have one`},
 		{"two kinds", "subject: a, discard: {}, exec: {command: [x]}", `worker.yaml:3:12: handlers[0] has 2 of http, exec and discard, must have one`},
 		{"no URL", "subject: a, http: {}", `worker.yaml:3:31: handlers[0].http.url is "", must be like http://`},
+		{"no host", `subject: a, http: {url: "http://:80/x"}`, `worker.yaml:3:37: handlers[0].http.url is "http://:80/x", must be like http://`},
+		{"port out of range", `subject: a, http: {url: "http://h:99999/x"}`, `worker.yaml:3:37: handlers[0].http.url is "http://h:99999/x", must have a port between 1 and 65535`},
+		{"fragment", `subject: a, http: {url: "http://h/x#y"}`, `worker.yaml:3:37: handlers[0].http.url is "http://h/x#y", must have no fragment`},
 		{"other scheme", `subject: a, http: {url: "ftp://u:p@x"}`, `worker.yaml:3:37: handlers[0].http.url is "ftp://***@x", must be like http://`},
 		{"status of overload", `subject: a, http: {url: "http://x", dead_letter_on: [400, 429]}`, `worker.yaml:3:71: handlers[0].http.dead_letter_on[1] is 429, which means overload`},
 		{"no status", `subject: a, http: {url: "http://x", dead_letter_on: [200]}`, `worker.yaml:3:66: handlers[0].http.dead_letter_on[0] is 200, must be a status between 300 and 599`},
@@ -300,6 +303,31 @@ func TestAMistakeFromTheEnvironmentNamesTheVariable(t *testing.T) {
 		if got := problems(t, minimal, config.Sources{Environ: []string{variable}}); len(got) != 1 || got[0] != want {
 			t.Errorf("problems of %s are %q, want %q", variable, got, want)
 		}
+	}
+}
+
+func TestWhatIsHardlyMeantIsWarnedOf(t *testing.T) {
+	c := parse(t, `
+stream: S
+durable: d
+subjects: [jobs.>]
+filter_subjects: [jobs.acme.>]
+handlers:
+  - {subject: "jobs.*.x", discard: {}}
+  - {subject: "job.*.x", discard: {}}
+  - {subject: "jobs.bolt.x", discard: {}}
+`, config.Sources{Environ: []string{"SPILLWAY_WORKRES=2", "SPILLWAY_X=secret", "SPILLWAY_CONFIG=f", "SPILLWAY_MSG_SUBJECT=s", "SPILLWAY_WORKERS=1", "OTHER=1"}})
+	want := []string{
+		"SPILLWAY_WORKRES: warning: ignored, it is of no key (did you mean SPILLWAY_WORKERS?)",
+		"SPILLWAY_X: warning: ignored, it is of no key",
+		`worker.yaml:8:15: warning: handlers[1].subject is "job.*.x", which matches nothing that is taken, subjects ["jobs.>"] and filter_subjects ["jobs.acme.>"]`,
+		`worker.yaml:9:15: warning: handlers[2].subject is "jobs.bolt.x", which matches nothing that is taken, subjects ["jobs.>"] and filter_subjects ["jobs.acme.>"]`,
+	}
+	if got := c.Warnings(); !slices.Equal(got, want) {
+		t.Errorf("warnings are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if got := parse(t, minimal, config.Sources{}).Warnings(); len(got) != 0 {
+		t.Errorf("warnings without a cause: %q", got)
 	}
 }
 

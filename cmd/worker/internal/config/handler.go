@@ -49,6 +49,17 @@ type Discard struct {
 	Delay time.Duration `yaml:"delay"`
 }
 
+// Kind is the key of what h does.
+func (h Handler) Kind() string {
+	switch {
+	case h.HTTP != nil:
+		return "http"
+	case h.Exec != nil:
+		return "exec"
+	}
+	return "discard"
+}
+
 // Timeout is how long a run may take, 0 if there is no bound.
 func (h Handler) Timeout() time.Duration {
 	switch {

@@ -24,6 +24,7 @@ type Config struct {
 
 	name    string
 	origins origins
+	unknown []string // warnings of variables that are of no key
 }
 
 // Load reads the file called name.
@@ -73,11 +74,14 @@ func (c *Config) override(from Sources) strictyaml.Problems {
 		c.origins[path] = origin{source: source}
 	}
 	variables := variablesOf(from.Environ)
+	var known []string
 	for path := range strictyaml.Leaves(&c.File) {
+		known = append(known, Variable(path))
 		if text := variables[Variable(path)]; text != "" {
 			set(Variable(path), path, text)
 		}
 	}
+	c.unknown = unknownVariables(variables, known)
 	for _, assignment := range from.Set {
 		path, text, ok := strings.Cut(assignment, "=")
 		if !ok {
@@ -89,15 +93,18 @@ func (c *Config) override(from Sources) strictyaml.Problems {
 	return problems
 }
 
+// variablePrefix is what our variables begin with.
+const variablePrefix = "SPILLWAY_"
+
 // Variable returns the name of the environment variable of a key.
 func Variable(path string) string {
-	return "SPILLWAY_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
 }
 
 func variablesOf(environ []string) map[string]string {
 	variables := make(map[string]string)
 	for _, e := range environ {
-		if name, value, ok := strings.Cut(e, "="); ok && strings.HasPrefix(name, "SPILLWAY_") {
+		if name, value, ok := strings.Cut(e, "="); ok && strings.HasPrefix(name, variablePrefix) {
 			variables[name] = value
 		}
 	}

@@ -9,15 +9,22 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// CheckFiles returns what is wrong with the files that o names.
+func CheckFiles(o Options) error {
+	_, err := fileOptions(o)
+	return err
+}
+
 // fileOptions returns the options that are made from files, which are looked at now:
 // else a wrong name would look like a server that refuses.
 func fileOptions(o Options) ([]nats.Option, error) {
 	var options []nats.Option
 	if o.Credentials != "" {
-		if err := readable("nats.credentials", o.Credentials); err != nil {
-			return nil, err
+		credentials := nats.UserCredentials(o.Credentials)
+		if err := tryCredentials(credentials); err != nil {
+			return nil, fileError("nats.credentials", o.Credentials, err)
 		}
-		options = append(options, nats.UserCredentials(o.Credentials))
+		options = append(options, credentials)
 	}
 	if o.CA != "" {
 		pem, err := os.ReadFile(o.CA)
@@ -38,12 +45,17 @@ func fileOptions(o Options) ([]nats.Option, error) {
 	return options, nil
 }
 
-func readable(key, name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return fileError(key, name, err)
+// tryCredentials uses credentials as a connection would.
+func tryCredentials(credentials nats.Option) error {
+	var o nats.Options
+	if err := credentials(&o); err != nil {
+		return err
 	}
-	return f.Close()
+	if _, err := o.UserJWT(); err != nil {
+		return err
+	}
+	_, err := o.SignatureCB([]byte("nonce"))
+	return err
 }
 
 func fileError(key, name string, err error) error {

@@ -8,16 +8,21 @@ import (
 // suggest returns a clause that helps somebody who wrote word where only known may
 // stand: the nearest of them, or else all.
 func suggest(word string, known []string) string {
-	best, distance := "", max(2, len(word)/3)+1
-	for _, k := range known {
-		if d := editDistance(strings.ToLower(word), k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best != "" {
+	if best, ok := Nearest(word, known); ok {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return "known here: " + strings.Join(known, ", ")
+}
+
+// Nearest returns which of known somebody meant who wrote word, if one is near enough.
+func Nearest(word string, known []string) (best string, ok bool) {
+	distance := max(2, len(word)/3) + 1
+	for _, k := range known {
+		if d := editDistance(strings.ToLower(word), strings.ToLower(k)); d < distance {
+			best, distance = k, d
+		}
+	}
+	return best, best != ""
 }
 
 // editDistance is the Levenshtein distance of a and b.
