@@ -11,8 +11,8 @@ import (
 
 	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/demo"
-	"github.com/spillwaymq/spillway/cmd/worker/internal/logging"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/terminal"
 	"github.com/spillwaymq/spillway/consumer"
 )
 
@@ -47,7 +47,7 @@ func (s *stage) traffic(ctx context.Context, p *process, c *consumer.Consumer, e
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	screen := &demo.Screen{W: p.stdout, Terminal: logging.IsTerminal(p.stdout) && os.Getenv("TERM") != "dumb", Scene: s.scene, Tally: s.tally, Snapshot: c.Snapshot}
+	screen := &demo.Screen{W: p.stdout, Terminal: terminal.Is(p.stdout) && os.Getenv("TERM") != "dumb", Scene: s.scene, Tally: s.tally, Snapshot: c.Snapshot}
 	published := make(chan error, 1)
 	var wg sync.WaitGroup
 	wg.Go(func() { screen.Run(ctx) })

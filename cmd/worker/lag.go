@@ -11,6 +11,7 @@ import (
 	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/lag"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/terminal"
 )
 
 type lagCommand struct {
@@ -62,7 +63,7 @@ func printLag(w io.Writer, r lag.Report) error {
 		}
 		age := ""
 		if !l.Oldest.IsZero() {
-			age = l.OldestAge.Round(time.Millisecond).String()
+			age = terminal.Brief(l.OldestAge)
 		}
 		fmt.Fprintln(table, joinCells([]any{l.Lane, l.Pending, l.AckPending, l.Redelivered, age}))
 	}

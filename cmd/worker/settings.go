@@ -6,6 +6,7 @@ import (
 	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/logging"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/terminal"
 )
 
 // settings are the flags of the commands that read a config file.
@@ -25,7 +26,7 @@ func (s *settings) load(p *process) (*config.Config, error) {
 
 func newLogger(p *process, cfg config.Log) *slog.Logger {
 	format := logging.JSON
-	if cfg.Format == config.LogConsole || cfg.Format == config.LogAuto && logging.IsTerminal(p.stderr) {
+	if cfg.Format == config.LogConsole || cfg.Format == config.LogAuto && terminal.Is(p.stderr) {
 		format = logging.Console
 	}
 	return logging.New(p.stderr, format, cfg.SlogLevel())

@@ -4,10 +4,12 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"os"
+	"time"
 
 	"go.uber.org/zap/exp/zapslog"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/spillwaymq/spillway/cmd/worker/internal/terminal"
 )
 
 // Format is how a line of the log looks.
@@ -26,25 +28,19 @@ func New(w io.Writer, format Format, level slog.Level) *slog.Logger {
 	return slog.New(zapslog.NewHandler(core, zapslog.AddStacktraceAt(slog.Level(math.MaxInt))))
 }
 
-// IsTerminal reports whether somebody may be looking at f. Other devices, such as
-// the null device, count as one: nobody parses what is written there.
-func IsTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
 func encoder(format Format) zapcore.Encoder {
 	cfg := zapcore.EncoderConfig{
 		TimeKey: "time", LevelKey: "level", NameKey: "logger", MessageKey: "msg",
 		EncodeTime:     zapcore.RFC3339NanoTimeEncoder,
 		EncodeLevel:    zapcore.LowercaseLevelEncoder,
-		EncodeDuration: zapcore.StringDurationEncoder,
+		EncodeDuration: zapcore.SecondsDurationEncoder,
 	}
 	if format == JSON {
 		return zapcore.NewJSONEncoder(cfg)
 	}
 	cfg.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
 	cfg.EncodeLevel = zapcore.CapitalLevelEncoder
+	cfg.EncodeDuration = func(d time.Duration, out zapcore.PrimitiveArrayEncoder) { out.AppendString(terminal.Brief(d)) }
 	cfg.ConsoleSeparator = " "
 	return zapcore.NewConsoleEncoder(cfg)
 }
