@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"os/signal"
-	"syscall"
+	"errors"
 
 	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
 )
 
-// withNATS connects as the config says, calls do, and disconnects. An INT or TERM
-// ends ctx. Only what goes wrong is logged.
+// withNATS connects as the config says, calls do, and disconnects. A signal ends ctx, and
+// a second one the process. Only what goes wrong is logged.
 func (s *settings) withNATS(p *process, do func(ctx context.Context, cfg *config.Config, link *natslink.Link) error) error {
 	cfg, err := s.load(p)
 	if err != nil {
@@ -20,12 +19,16 @@ func (s *settings) withNATS(p *process, do func(ctx context.Context, cfg *config
 	if quiet.Level == "debug" || quiet.Level == "info" {
 		quiet.Level = "warn"
 	}
-	link, err := natslink.Connect(linkOptions(cfg, newLogger(p, quiet)))
+	log := newLogger(p, quiet)
+	ctx, release := untilSignal(context.Background(), p, log, nil)
+	defer release()
+	link, err := natslink.Connect(linkOptions(cfg, log))
 	if err != nil {
 		return err
 	}
 	defer link.Close()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	return do(ctx, cfg, link)
+	if err := do(ctx, cfg, link); ctx.Err() == nil || err == nil {
+		return err
+	}
+	return errors.New("ended by a signal, before it was done")
 }

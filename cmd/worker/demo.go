@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
@@ -51,7 +52,17 @@ func (d *demoCommand) Validate() error {
 // Run shows the demo until it is over, and then what became of every message.
 func (d *demoCommand) Run(p *process) error {
 	log := slog.New(slog.DiscardHandler) // it would write over the numbers
-	ctx, release := untilSignal(context.Background(), p, log)
+	dir, remove, err := scratch()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	tidy := *p
+	tidy.exit = func(code int) {
+		remove()
+		p.exit(code)
+	}
+	ctx, release := untilSignal(context.Background(), &tidy, log, nil)
 	defer release()
 	if d.Duration > 0 {
 		limited, cancel := context.WithTimeout(ctx, d.Duration)
@@ -68,17 +79,29 @@ func (d *demoCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "spillway-demo-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
 	link, closeLink, err := (&runCommand{Embedded: dir}).connect(cfg, log)
 	if err != nil {
 		return err
 	}
 	defer closeLink()
 	return d.play(ctx, p, &stage{cfg: cfg, link: link, scene: scene, tally: demo.NewTally(), log: log})
+}
+
+// scratch makes a directory for the embedded server. remove may be called again, by
+// others too, and returns when nothing is left, also while the server still writes: it
+// finds its directory no more.
+func scratch() (dir string, remove func(), err error) {
+	dir, err = os.MkdirTemp("", "spillway-demo-")
+	if err != nil {
+		return "", nil, err
+	}
+	return dir, sync.OnceFunc(func() {
+		gone := dir + "-ended"
+		if os.Rename(dir, gone) != nil {
+			gone = dir
+		}
+		_ = os.RemoveAll(gone) // nobody is left to be told
+	}), nil
 }
 
 func (d *demoCommand) config(downstream string) (*config.Config, error) {
@@ -107,8 +130,10 @@ func (d *demoCommand) play(ctx context.Context, p *process, s *stage) error {
 		return fmt.Errorf("%w (give another address with --listen)", err)
 	}
 	defer endpoint.close()
-	fmt.Fprintf(p.stdout, "%d tenants publish, %d workers share the work; Ctrl-C ends it.\nmetrics http://%s/metrics, NATS %s\n\n",
-		len(demo.Tenants()), s.cfg.Workers, endpoint.addr, s.link.Conn.ConnectedUrl())
+	fmt.Fprintf(p.stdout, "%d tenants publish, %d workers share the work; Ctrl-C ends it.\n", len(demo.Tenants()), s.cfg.Workers)
+	fmt.Fprintf(p.stdout, "http://%s/ has metrics and state, %s the messages.\n\n", endpoint.addr, s.link.Conn.ConnectedUrl())
+	demo.Announce(p.stdout, d.Duration)
+	fmt.Fprintln(p.stdout)
 
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
@@ -119,7 +144,7 @@ func (d *demoCommand) play(ctx context.Context, p *process, s *stage) error {
 	}()
 	err = s.traffic(ctx, p, c, ended)
 	if err == nil {
-		fmt.Fprintln(p.stdout, "\nThe tenants have stopped; draining.")
+		fmt.Fprintln(p.stdout, "\nThe tenants have stopped; draining. Ctrl-C ends it at once.")
 	}
 	stopWork()
 	if worked := <-ended; worked != nil && !errors.Is(worked, consumer.ErrDrainTimeout) {

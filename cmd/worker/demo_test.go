@@ -1,7 +1,11 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -25,6 +29,53 @@ func TestDemoEndsWithASignal(t *testing.T) {
 	if code := w.exit(); code != exitClean {
 		t.Errorf("exit code is %d:\n%s", code, w.errors())
 	}
+}
+
+func TestDemoLeavesNothingBehindHoweverItIsEnded(t *testing.T) {
+	for name, signals := range map[string][]os.Signal{
+		"Ctrl-C twice":      {syscall.SIGINT, syscall.SIGINT},
+		"a closed terminal": {syscall.SIGHUP},
+	} {
+		tmp := t.TempDir()
+		t.Setenv("TMPDIR", tmp)
+		w := start(t, "", "demo", "--listen", "127.0.0.1:0")
+		w.awaitOutput("busy")
+		if left, err := os.ReadDir(tmp); err != nil || len(left) != 1 {
+			t.Fatalf("while it runs %s holds %v (%v)", tmp, left, err)
+		}
+		for _, s := range signals {
+			w.signal(s)
+		}
+		if code := w.exit(); code != exitClean && (len(signals) == 1 || code != 130) {
+			t.Errorf("%s: exit code is %d:\n%s", name, code, w.errors())
+		}
+		if left, err := os.ReadDir(tmp); err != nil || len(left) != 0 {
+			t.Errorf("%s: left behind is %v (%v)", name, left, err)
+		}
+	}
+}
+
+func TestWhatIsRemovedTwiceIsGoneAfterEither(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	dir, remove, err := scratch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1000 {
+		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			remove()
+			if left, _ := os.ReadDir(filepath.Dir(dir)); len(left) != 0 {
+				t.Errorf("left are %v", left)
+			}
+		})
+	}
+	both.Wait()
 }
 
 func TestDemoSaysThatItsPortIsTaken(t *testing.T) {

@@ -47,7 +47,10 @@ func (s *stage) traffic(ctx context.Context, p *process, c *consumer.Consumer, e
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	screen := &demo.Screen{W: p.stdout, Terminal: terminal.Is(p.stdout) && os.Getenv("TERM") != "dumb", Scene: s.scene, Tally: s.tally, Snapshot: c.Snapshot}
+	screen := &demo.Screen{W: p.stdout, Scene: s.scene, Tally: s.tally, Snapshot: c.Snapshot}
+	if terminal.Is(p.stdout) && os.Getenv("TERM") != "dumb" {
+		screen.Size = func() (columns, rows int) { return terminal.Size(p.stdout) }
+	}
 	published := make(chan error, 1)
 	var wg sync.WaitGroup
 	wg.Go(func() { screen.Run(ctx) })

@@ -29,7 +29,9 @@ func (r *runCommand) Run(p *process) error {
 		return err
 	}
 	defer with.close()
-	ctx, release := untilSignal(context.Background(), p, log)
+	ctx, release := untilSignal(context.Background(), p, log, func() {
+		log.Warn("reload is not supported yet: restart to change the config")
+	})
 	defer release()
 
 	link, closeLink, err := r.connect(cfg, log)

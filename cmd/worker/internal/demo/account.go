@@ -59,11 +59,11 @@ func waitingOn(ctx context.Context, js jetstream.JetStream, stream, name string)
 
 // Print writes the account.
 func (a Account) Print(w io.Writer) {
-	fmt.Fprintf(w, "\n  %-10s %9s %9s %9s %9s\n", "TENANT", "PUBLISHED", "HANDLED", "WAIT P50", "WAIT P99")
+	fmt.Fprintf(w, "\n%-8s %9s %8s %8s\n", "TENANT", "PUBLISHED", "HANDLED", "WAIT P99")
 	for _, r := range a.rows {
-		fmt.Fprintf(w, "  %-10s %9d %9d %9s %9s\n", r.tenant, r.published, r.handled, brief(r.p50), brief(r.p99))
+		fmt.Fprintf(w, "%-8s %9d %8d %8s\n", r.tenant, r.published, r.handled, brief(r.p99))
 	}
-	fmt.Fprintf(w, "\n%d published = %d handled + %d still waiting in JetStream + %d dead-lettered:\n", a.Published, a.Handled, a.Waiting, a.DeadLettered)
+	fmt.Fprintf(w, "\n%d published\n= %d handled\n+ %d still waiting in JetStream\n+ %d dead-lettered:\n", a.Published, a.Handled, a.Waiting, a.DeadLettered)
 	switch lost := a.Lost(); {
 	case lost == 0:
 		fmt.Fprintln(w, "nothing lost.")

@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"fmt"
+	"io"
 	"sync/atomic"
 	"time"
 )
@@ -17,11 +19,28 @@ const (
 )
 
 func (s Scenario) String() string {
+	return [...]string{"normal", "spike", "slow downstream"}[s]
+}
+
+// Describe says what s is.
+func (s Scenario) Describe() string {
 	return [...]string{
-		"normal: every tenant publishes as much",
-		"spike: " + Flooder + " publishes 10 times as much",
-		"slow downstream: answers take 10 times as long",
+		fmt.Sprintf("every tenant publishes %d messages/s", baseRate),
+		fmt.Sprintf("%s publishes %d times as much", Flooder, spikeFactor),
+		fmt.Sprintf("answers take %d times as long", slowFactor),
 	}[s]
+}
+
+// Announce says which scenarios are shown, one after another, for how long each.
+func Announce(w io.Writer, duration time.Duration) {
+	again := ""
+	if length := sceneLength(duration); duration == 0 || duration >= time.Duration(scenarios+1)*length {
+		again = ", again and again"
+	}
+	fmt.Fprintf(w, "%d scenes, one after another, of %v each%s:\n", scenarios, sceneLength(duration).Round(100*time.Millisecond), again)
+	for s := range scenarios {
+		fmt.Fprintf(w, "  %d %-15s  %s\n", s+1, s, s.Describe())
+	}
 }
 
 // Flooder is the tenant that floods.
@@ -41,11 +60,15 @@ const (
 // sceneOf returns what is going on this long after the start of a demo that lasts as
 // long as duration, 0 if it has no end.
 func sceneOf(elapsed, duration time.Duration) Scenario {
-	scene := maxScene
-	if duration > 0 {
-		scene = max(min(scene, duration/time.Duration(scenarios)), time.Millisecond)
+	return Scenario(elapsed/sceneLength(duration)) % scenarios
+}
+
+// sceneLength returns how long each scenario of such a demo takes.
+func sceneLength(duration time.Duration) time.Duration {
+	if duration == 0 {
+		return maxScene
 	}
-	return Scenario(elapsed/scene) % scenarios
+	return max(min(maxScene, duration/time.Duration(scenarios)), time.Millisecond)
 }
 
 // rate returns how many messages a second a tenant publishes.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spillwaymq/spillway/cmd/worker/internal/terminal"
 	"github.com/spillwaymq/spillway/consumer"
 )
 
@@ -16,18 +17,21 @@ const refresh = time.Second
 // Screen shows the numbers of the moment.
 type Screen struct {
 	W        io.Writer
-	Terminal bool // redraw in place of adding lines
+	Size     func() (columns, rows int) // of the terminal that W is; nil: it is none
 	Scene    *Scene
 	Tally    *Tally
 	Snapshot func() consumer.Snapshot
 
-	last  map[string]int // handled at the last refresh
-	drawn int            // lines that are on the terminal
+	handled       map[string]int           // at the last refresh
+	worked        map[string]time.Duration // at the last refresh
+	scene         Scenario                 // that was told last
+	drawn         int                      // lines that are on the terminal
+	columns, rows int                      // of it, when they were drawn
 }
 
 // Run shows until ctx ends.
 func (s *Screen) Run(ctx context.Context) {
-	s.last = make(map[string]int)
+	s.handled, s.worked, s.scene = make(map[string]int), make(map[string]time.Duration), scenarios
 	ticker := time.NewTicker(refresh)
 	defer ticker.Stop()
 	for start := time.Now(); ; {
@@ -35,56 +39,66 @@ func (s *Screen) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			s.show(time.Since(start).Round(time.Second))
+			s.show(time.Since(start).Round(time.Second), s.Scene.Now())
 		}
 	}
 }
 
-func (s *Screen) show(elapsed time.Duration) {
+func (s *Screen) show(elapsed time.Duration, scene Scenario) {
 	rows, failed := s.Tally.rows(true)
-	snapshot := s.Snapshot()
-	if s.Terminal {
-		s.redraw(s.table(elapsed, rows, failed, snapshot))
+	snap := s.Snapshot()
+	now := moment{elapsed: elapsed, scene: scene, snap: snap, failed: failed}
+	shares := s.shares(snap)
+	for _, r := range rows {
+		now.tenants = append(now.tenants, tenantNow{row: r, state: stateOf(snap, r.tenant), rate: r.handled - s.handled[r.tenant], share: shares[r.tenant]})
+		s.handled[r.tenant] = r.handled
+	}
+	if s.Size == nil {
+		s.add(now)
 	} else {
-		fmt.Fprintln(s.W, s.line(elapsed, rows, snapshot))
-	}
-	for _, r := range rows {
-		s.last[r.tenant] = r.handled
+		s.redraw(now.table())
 	}
 }
 
-// redraw writes text over what is there.
+// shares returns the share that each tenant had of the workers' time since the last
+// refresh.
+func (s *Screen) shares(snap consumer.Snapshot) map[string]float64 {
+	shares, sum := make(map[string]float64), time.Duration(0)
+	for _, t := range snap.Tenants {
+		took := t.WorkerTime - s.worked[t.Tenant]
+		s.worked[t.Tenant] = t.WorkerTime
+		shares[t.Tenant], sum = float64(took), sum+took
+	}
+	for tenant := range shares {
+		shares[tenant] /= max(float64(sum), 1)
+	}
+	return shares
+}
+
+// add writes lines that are to be kept.
+func (s *Screen) add(now moment) {
+	if now.scene != s.scene {
+		fmt.Fprintf(s.W, "%5s %s: %s\n", now.elapsed, now.scene, now.scene.Describe())
+		s.scene = now.scene
+	}
+	fmt.Fprintln(s.W, now.line())
+}
+
+// redraw writes text over what is there. No line may wrap and nothing may scroll: the
+// way back up would be another one.
 func (s *Screen) redraw(text string) {
-	if s.drawn > 0 {
-		fmt.Fprintf(s.W, "\x1b[%dA\x1b[J", s.drawn)
+	columns, rows := s.Size()
+	switch {
+	case s.drawn == 0:
+	case columns == s.columns && rows == s.rows:
+		fmt.Fprintf(s.W, "\x1b[%dA\r\x1b[J", s.drawn)
+	default: // the terminal may have moved anything
+		fmt.Fprint(s.W, "\x1b[H\x1b[2J")
 	}
-	s.drawn = strings.Count(text, "\n")
-	fmt.Fprint(s.W, text)
-}
-
-// table returns what a terminal shows. Its lines stay below 80 columns: one that wraps
-// would be counted wrongly by redraw.
-func (s *Screen) table(elapsed time.Duration, rows []row, failed int, snap consumer.Snapshot) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%5s  %s\n\n", elapsed, s.Scene.Now())
-	fmt.Fprintf(&b, "  %-8s %9s %8s %5s %6s %7s %8s %8s\n", "TENANT", "PUBLISHED", "HANDLED", "/SEC", "QUEUED", "RUNNING", "WAIT P50", "WAIT P99")
-	for _, r := range rows {
-		t := stateOf(snap, r.tenant)
-		fmt.Fprintf(&b, "  %-8s %9d %8d %5d %6d %7d %8s %8s%s\n", r.tenant, r.published, r.handled,
-			r.handled-s.last[r.tenant], t.Queued, t.InFlight, brief(r.p50), brief(r.p99), shedding(t))
-	}
-	fmt.Fprintf(&b, "\n  workers %d of %d busy, holding %d of %d, backlog %d, failed runs %d\n",
-		snap.InFlight, snap.Workers, snap.Held, snap.HeldMax, snap.Backlog, failed)
-	return b.String()
-}
-
-func (s *Screen) line(elapsed time.Duration, rows []row, snap consumer.Snapshot) string {
-	name, _, _ := strings.Cut(s.Scene.Now().String(), ":")
-	parts := []string{fmt.Sprintf("%5s %-15s busy %d/%d held %d backlog %d", elapsed, name, snap.InFlight, snap.Workers, snap.Held, snap.Backlog)}
-	for _, r := range rows {
-		parts = append(parts, fmt.Sprintf("%s %d/s wait p99 %s", r.tenant, r.handled-s.last[r.tenant], brief(r.p99)))
-	}
-	return strings.Join(parts, " | ")
+	lines := strings.SplitAfter(terminal.Clip(text, columns), "\n")
+	lines = lines[:min(len(lines)-1, max(rows-1, 0))] // the last is empty
+	s.drawn, s.columns, s.rows = len(lines), columns, rows
+	fmt.Fprint(s.W, strings.Join(lines, ""))
 }
 
 func stateOf(s consumer.Snapshot, tenant string) consumer.TenantState {
@@ -94,24 +108,4 @@ func stateOf(s consumer.Snapshot, tenant string) consumer.TenantState {
 		}
 	}
 	return consumer.TenantState{}
-}
-
-func shedding(t consumer.TenantState) string {
-	if t.Shedding {
-		return "  shedding"
-	}
-	return ""
-}
-
-// brief returns d with about two digits.
-func brief(d time.Duration) string {
-	switch {
-	case d == 0:
-		return "-"
-	case d < 10*time.Millisecond:
-		return d.Round(100 * time.Microsecond).String()
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	}
-	return d.Round(100 * time.Millisecond).String()
 }
