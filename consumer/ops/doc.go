@@ -7,6 +7,7 @@
 //
 // It serves, to GET and HEAD:
 //
+//	/              links to the others
 //	/metrics       what Config.Metrics answers
 //	/livez         200, or 503 when a restart would help
 //	/readyz        200, or 503 and why not
@@ -14,7 +15,8 @@
 //
 // # Who may see what
 //
-// /metrics, /livez and /readyz are open to all, as Prometheus and Kubernetes expect.
+// /metrics, /livez and /readyz are open to all, as Prometheus and Kubernetes expect, and
+// so is /, which tells nothing.
 // The state names tenants and shows errors. Where the handler is served on a
 // loopback address it is open to the users of the machine; a request must name a
 // loopback host, so that a web page somebody has open cannot read it through a name

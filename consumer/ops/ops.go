@@ -76,9 +76,16 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("GET /livez", s.livez)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /api/v1/state", s.guard.protect(http.HandlerFunc(s.state)))
+	served := index{[]endpoint{
+		{Path: "/livez", Is: "200, or 503 when a restart would help"},
+		{Path: "/readyz", Is: "200, or 503 and why not"},
+		{Path: "/api/v1/state", Is: "the state as JSON", Guarded: true},
+	}}
 	if cfg.Metrics != nil {
 		mux.Handle("GET /metrics", cfg.Metrics)
+		served.endpoints = append(served.endpoints, endpoint{Path: "/metrics", Is: "for Prometheus"})
 	}
+	mux.Handle("GET /{$}", served)
 	return secure(mux), nil
 }
 

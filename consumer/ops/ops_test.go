@@ -7,6 +7,8 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,12 +205,36 @@ func TestHealthAndMetricsAreOpenToAll(t *testing.T) {
 
 func TestMetricsThatAreNotGivenDoNotExist(t *testing.T) {
 	wantStatus(t, get(serve(t, ops.Config{}), "/metrics"), 404, "")
-	wantStatus(t, get(serve(t, ops.Config{}), "/"), 404, "")
+	if got := get(serve(t, ops.Config{}), "/").Body.String(); strings.Contains(got, "/metrics") {
+		t.Errorf("the index links to metrics that are not served:\n%s", got)
+	}
+}
+
+func TestTheIndexLinksToAllThatIsServed(t *testing.T) {
+	h := serve(t, ops.Config{Listen: public, Token: token, Metrics: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})})
+	rec := get(h, "/", host("10.0.0.7:8080"))
+	if got := rec.Header().Get("Content-Type"); rec.Code != 200 || got != "text/html; charset=utf-8" {
+		t.Errorf("answered %d of %q", rec.Code, got)
+	}
+	links := regexp.MustCompile(`href="([^"]+)"`).FindAllStringSubmatch(rec.Body.String(), -1)
+	var paths []string
+	for _, l := range links {
+		paths = append(paths, l[1])
+		wantStatus(t, get(h, l[1], bearer(token)), 200, "")
+	}
+	if want := []string{"/livez", "/readyz", "/api/v1/state", "/metrics"}; !slices.Equal(paths, want) {
+		t.Errorf("links to %q, want %q", paths, want)
+	}
+	for _, path := range []string{"/nowhere", "/index.html", "//"} {
+		if rec := get(h, path); rec.Code == 200 {
+			t.Errorf("%s answered %d", path, rec.Code)
+		}
+	}
 }
 
 func TestOtherMethodsAreRefused(t *testing.T) {
 	h := serve(t, ops.Config{Listen: local, Metrics: http.NotFoundHandler()})
-	for _, path := range []string{"/metrics", "/livez", "/readyz", "/api/v1/state"} {
+	for _, path := range []string{"/", "/metrics", "/livez", "/readyz", "/api/v1/state"} {
 		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} {
 			rec := get(h, path, func(r *http.Request) { r.Method = method })
 			if rec.Code != 405 || rec.Header().Get("Allow") != "GET, HEAD" {
@@ -221,7 +247,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 
 func TestEveryAnswerIsGuardedAgainstBrowsersAndCaches(t *testing.T) {
 	h := serve(t, ops.Config{Listen: public, Token: token})
-	for _, path := range []string{"/livez", "/readyz", "/api/v1/state", "/nowhere"} {
+	for _, path := range []string{"/", "/livez", "/readyz", "/api/v1/state", "/nowhere"} {
 		for name, want := range map[string]string{
 			"Cache-Control":                "no-store",
 			"X-Content-Type-Options":       "nosniff",
