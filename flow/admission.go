@@ -70,17 +70,14 @@ type LimiterFunc func() (release func(Outcome), ok bool)
 // TryAcquire calls f.
 func (f LimiterFunc) TryAcquire() (release func(Outcome), ok bool) { return f() }
 
-// Outcome is what a Limiter learns from a request, in the order of package limiter.
-type Outcome int
+// Outcome is what a Limiter learns from a request. The values are those of package limiter.
+type Outcome uint8
 
+// The outcomes.
 const (
-	// Success is a response whose time counts.
-	Success Outcome = iota
-	// Drop is a sign of overload: the handler answered 429, 503 or 504.
-	Drop
-	// Ignore is a request that says nothing about load: another 5xx, a panic, a client
-	// that went away, a stream or a WebSocket.
-	Ignore
+	Ignore  Outcome = iota // nothing: a panic, another 5xx, a client that went away, a stream, a WebSocket
+	Success                // it was served, and its time counts
+	Drop                   // overload: the handler answered 429, 503 or 504
 )
 
 const (
