@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -15,11 +16,11 @@ import (
 type commands struct {
 	Run         runCommand         `cmd:"" help:"Consume a stream with the handlers of a config file."`
 	Demo        demoCommand        `cmd:"" help:"See it work: a NATS server, tenants with traffic and a downstream, all in this process."`
-	Lag         lagCommand         `cmd:"" help:"Tell the backlog of the durable, by lane and by tenant."`
+	Lag         lagCommand         `cmd:"" help:"Show the backlog of the durable, by lane and by tenant."`
 	DLQ         dlqCommand         `cmd:"" name:"dlq" help:"List, show, replay and discard dead letters."`
-	Validate    validateCommand    `cmd:"" help:"Check a config file, without connecting to anything."`
+	Validate    validateCommand    `cmd:"" help:"Check a config file and what it names, without connecting to anything."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running worker whether it is ready; exit 0 or 1."`
-	Version     versionCommand     `cmd:"" help:"Tell the version of this program."`
+	Version     versionCommand     `cmd:"" help:"Show the version of this program."`
 }
 
 // process is what a command has of the process it runs in.
@@ -53,9 +54,22 @@ func execute(args []string, p *process) int {
 		return exited
 	}
 	if err != nil {
-		return report(p, &usageError{err})
+		return report(p, &usageError{helpWithout(err)})
 	}
 	return report(p, ctx.Run(p))
+}
+
+// helpWithout shows the help to somebody who gave no command, or only the first word of
+// one. It is still wrong usage: a script must not take it for work that was done.
+func helpWithout(err error) error {
+	parse, ok := errors.AsType[*kong.ParseError](err)
+	if !ok || !strings.HasPrefix(err.Error(), "expected one of ") {
+		return err
+	}
+	if e := parse.Context.PrintUsage(false); e != nil {
+		return e
+	}
+	return errors.New("a command is missing")
 }
 
 // report says what failed and returns the exit code for it.

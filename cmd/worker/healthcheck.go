@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,13 +18,26 @@ const maxHealth = 4 << 10
 type healthcheckCommand struct {
 	settings
 
-	Ops     string        `placeholder:"URL" help:"Where the worker's operations endpoint is; default: ops.listen of the config."`
-	Live    bool          `help:"Ask whether it is alive (livez) in place of ready (readyz)."`
-	Timeout time.Duration `default:"5s" help:"How long to wait for the answer (default ${default})."`
+	Ops       string        `placeholder:"URL" help:"Where the worker's operations endpoint is; default: ops.listen of the config, which is not read otherwise."`
+	TokenFile string        `placeholder:"FILE" help:"The file of a token to send. The worker does not ask for one here; a proxy before it may."`
+	Live      bool          `help:"Ask whether it is alive (livez) in place of ready (readyz)."`
+	Timeout   time.Duration `default:"5s" help:"How long to wait for the answer (default ${default})."`
+}
+
+// Validate is called by kong.
+func (h *healthcheckCommand) Validate() error {
+	if h.Timeout <= 0 {
+		return fmt.Errorf("--timeout is %v, must be positive", h.Timeout)
+	}
+	return nil
 }
 
 // Run asks the worker.
 func (h *healthcheckCommand) Run(p *process) error {
+	token, err := readToken("--token-file", h.TokenFile)
+	if err != nil {
+		return err
+	}
 	base, err := h.base(p)
 	if err != nil {
 		return err
@@ -34,7 +48,15 @@ func (h *healthcheckCommand) Run(p *process) error {
 	if h.Live {
 		path = "/livez"
 	}
-	return ask(ctx, p.stdout, base.JoinPath(path).String())
+	answer, err := ask(ctx, base.JoinPath(path), token)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%s does not answer within %v", base.Redacted(), h.Timeout)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.stdout, answer)
+	return err
 }
 
 // base returns the URL of the operations endpoint.
@@ -73,21 +95,26 @@ func reachable(addr string) string {
 	return addr
 }
 
-func ask(ctx context.Context, w io.Writer, address string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+// ask returns what the worker answers, or an error unless it is 200. A redirect is not
+// followed: it leads to a login, say, which is healthy without the worker.
+func ask(ctx context.Context, address *url.URL, token string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)
 	if err != nil {
-		return &usageError{err}
+		return "", &usageError{err}
 	}
-	resp, err := http.DefaultClient.Do(req)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxHealth))
-	answer := strings.TrimSpace(string(body))
+	answer := printableLines(strings.TrimSpace(string(body)))
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s: %s", address, resp.Status, answer)
+		return "", fmt.Errorf("%s answers %s: %s", address.Redacted(), resp.Status, answer)
 	}
-	_, err = fmt.Fprintln(w, answer)
-	return err
+	return answer, nil
 }

@@ -115,7 +115,6 @@ func TestWrongUseIsExitTwo(t *testing.T) {
 		args   []string
 		want   string
 	}{
-		"no command":       {"", nil, "expected one of"},
 		"unknown command":  {"", []string{"rn"}, `did you mean "run"?`},
 		"unknown flag":     {"", []string{"run", "--embeddd", "x"}, "did you mean \"--embedded\"?"},
 		"missing file":     {"", []string{"run"}, "the config file cannot be read: stat worker.yaml: no such file"},
@@ -130,6 +129,16 @@ func TestWrongUseIsExitTwo(t *testing.T) {
 		code, _, stderr := run(t, tt.config, tt.args...)
 		if code != exitUsage || !strings.Contains(stderr, tt.want) {
 			t.Errorf("%s: exit code is %d, want 2, and the error must tell %q:\n%s", name, code, tt.want, stderr)
+		}
+	}
+}
+
+func TestWithoutACommandTheHelpIsShown(t *testing.T) {
+	for args, want := range map[string]string{"": "Commands:\n  run ", "dlq": "Commands:\n  dlq ls "} {
+		code, stdout, stderr := run(t, "", strings.Fields(args)...)
+		_, help, _ := run(t, "", append(strings.Fields(args), "--help")...)
+		if code != exitUsage || stdout != help || !strings.Contains(stdout, want) || stderr != "worker: a command is missing\n" {
+			t.Errorf("worker %s: exit code is %d: %s%s", args, code, stdout, stderr)
 		}
 	}
 }
