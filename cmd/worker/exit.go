@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
 	"github.com/spillwaymq/spillway/consumer"
 )
@@ -36,4 +39,17 @@ func exitCode(err error) int {
 		return exitDrain
 	}
 	return exitFailed
+}
+
+// hint returns what to look at first after err, "" if it says so itself.
+func hint(err error) string {
+	switch {
+	case errors.Is(err, nats.ErrAuthorization):
+		return "Look at nats.credentials, or at the user and password in nats.url."
+	case exitCode(err) == exitUnreachable:
+		return "Is a server running there? For trials \"worker run --embedded DIR\" starts one in its own process."
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return "Is JetStream enabled on the server and for this account, and is nats.domain right?"
+	}
+	return ""
 }

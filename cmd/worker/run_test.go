@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -145,9 +146,39 @@ func TestWithoutACommandTheHelpIsShown(t *testing.T) {
 
 func TestUnreachableServerIsExitThree(t *testing.T) {
 	addr := taken(t)
-	code, _, stderr := run(t, fileWith("http://h"), "run", "--set", "nats.url=nats://bob:secret@"+addr)
-	if code != exitUnreachable || !strings.Contains(stderr, "nats://***@"+addr) || strings.Contains(stderr, "secret") {
-		t.Errorf("exit code is %d:\n%s", code, stderr)
+	for _, command := range []string{"run", "lag"} {
+		code, _, stderr := run(t, fileWith("http://h"), command, "--set", "nats.url=nats://bob:secret@"+addr)
+		if code != exitUnreachable || !strings.Contains(stderr, "nats://***@"+addr) || strings.Contains(stderr, "secret") || !strings.Contains(stderr, "Is a server running there?") {
+			t.Errorf("%s: exit code is %d:\n%s", command, code, stderr)
+		}
+	}
+}
+
+func TestWhatIsWrongWithTheServerIsHintedAt(t *testing.T) {
+	for _, tt := range []struct {
+		options server.Options
+		code    int
+		want    string
+	}{
+		{server.Options{Username: "bob", Password: "secret"}, exitUnreachable, "Look at nats.credentials"},
+		{server.Options{}, exitFailed, "Is JetStream enabled on the server"},
+	} {
+		tt.options.Host, tt.options.Port, tt.options.NoSigs = "127.0.0.1", server.RANDOM_PORT, true
+		s, err := server.NewServer(&tt.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		t.Cleanup(s.Shutdown)
+		if !s.ReadyForConnections(patience) {
+			t.Fatal("the server is not ready")
+		}
+		for _, command := range []string{"run", "lag"} {
+			code, _, stderr := run(t, fileWith("http://h"), command, "--set", "nats.url="+s.ClientURL())
+			if code != tt.code || !strings.Contains(stderr, tt.want) {
+				t.Errorf("%s: exit code is %d, want %d and %q:\n%s", command, code, tt.code, tt.want, stderr)
+			}
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,7 +44,7 @@ func notNegative[T ~int | ~int64 | ~float64](c *checker, path string, v T) {
 // checkFile reports what the rules of package consumer do not cover.
 func (c *checker) checkFile(f *File) {
 	c.that((f.NATS.TLS.Cert == "") == (f.NATS.TLS.Key == ""), "nats.tls", "nats.tls.cert and nats.tls.key must be given together")
-	c.that(f.NATS.URL != "", "nats.url", "nats.url must not be empty")
+	c.checkServers(f.NATS.URL)
 	notNegative(c, "tenant.subject_token", f.Tenant.SubjectToken)
 	c.that(f.Tenant.SubjectToken == 0 || f.Tenant.Header == "", "tenant", "tenant has subject_token and header, must have one of them")
 	from := f.Tenant.SubjectToken != 0 || f.Tenant.Header != "" || f.Tenant.Fallback == ""
@@ -65,6 +66,15 @@ func (c *checker) checkOverrides(t Tenants) {
 			path := "tenants.overrides." + name + ".on_overflow"
 			c.report(path, "%s is %s and tenants.default.on_overflow is %s: hold can only be chosen for all tenants", path, *patch.OnOverflow, t.Default.OnOverflow)
 		}
+	}
+}
+
+// checkServers reports addresses that are of no NATS server. They may lack the scheme.
+func (c *checker) checkServers(list URL) {
+	for address := range strings.SplitSeq(string(list), ",") {
+		scheme, _, given := strings.Cut(strings.TrimSpace(address), "://")
+		known := !given || slices.Contains([]string{"nats", "tls", "ws", "wss"}, strings.ToLower(scheme))
+		c.that(known && strings.TrimSpace(address) != "", "nats.url", "nats.url is %q, must be like nats://127.0.0.1:4222, several with commas", list)
 	}
 }
 

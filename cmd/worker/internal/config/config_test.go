@@ -218,6 +218,8 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"bad subject", "filter_subjects: [a, b..c]", `worker.yaml:4:22: filter_subjects[1] is "b..c": a subject must not contain an empty token`},
 		{"two ways to find the tenant", "tenant: {subject_token: 1, header: X}", `worker.yaml:4:9: tenant has subject_token and header, must have one of them`},
 		{"fallback of nothing", "tenant: {fallback: x}", `worker.yaml:4:20: tenant.fallback is for messages that tell no tenant`},
+		{"no server", "nats: {url: \"\"}", `worker.yaml:4:13: nats.url is "", must be like nats://127.0.0.1:4222`},
+		{"server of another kind", "nats: {url: \"nats://a,http://u:p@b\"}", `worker.yaml:4:13: nats.url is "nats://a,http://***@b", must be like nats://127.0.0.1:4222`},
 		{"half a certificate", "nats: {tls: {cert: x}}", `worker.yaml:4:13: nats.tls.cert and nats.tls.key must be given together`},
 		{"no address", "ops: {listen: here}", `worker.yaml:4:15: ops.listen is "here", must be host:port like 127.0.0.1:8080, or empty for none`},
 		{"duplicate key", "stream: X", `worker.yaml:4:1: mapping key "stream" already defined at [1:1]`},

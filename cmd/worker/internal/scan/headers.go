@@ -54,7 +54,7 @@ func Headers(ctx context.Context, js jetstream.JetStream, stream string, f Filte
 	return func(yield func(Message, error) bool) {
 		s := scanner{js: js, stream: stream, filter: f, yield: yield}
 		if err := s.run(ctx); err != nil {
-			yield(Message{}, s.explain(err))
+			yield(Message{}, err)
 		}
 	}
 }
@@ -79,21 +79,17 @@ func (s *scanner) run(ctx context.Context) error {
 	for stalls := 0; stalls < maxStalls; stalls++ {
 		before := s.next
 		done, err := s.pass(ctx)
-		if done || err != nil {
-			return err
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", s.stream, err)
+		}
+		if done {
+			return nil
 		}
 		if s.next != before {
 			stalls = 0
 		}
 	}
-	return errStalled
-}
-
-func (s *scanner) explain(err error) error {
-	if _, ok := errors.AsType[*MissingError](err); ok {
-		return err
-	}
-	return fmt.Errorf("read stream %s: %w", s.stream, err)
+	return fmt.Errorf("read stream %s: %w", s.stream, errStalled)
 }
 
 // pass reads with a consumer of its own, until the end or until a message is missed.
