@@ -57,6 +57,7 @@ var places = []place{
 	{"flow/metrics", []string{"flow", prometheus, promModel}, "who wants no Prometheus does not get it with flow"},
 	{"tenants", nil, "a product of its own: it knows classes that open and close, no limiter and no breaker"},
 	{"internal/envelope", []string{nats}, "the records in NATS: read by consumer and by the command alike"},
+	{"internal/overloadsim", nil, "it simulates what limiters are for, and must not know them: peers are simulated too"},
 	{"internal/load", []string{nats, hdr}, "load comes from outside: it must not know what it measures"},
 	{
 		"consumer",
@@ -86,6 +87,11 @@ var (
 	testTools     = []string{goleak, rapid}
 	natsTestTools = []string{"consumer/consumertest", nats, natsServer} // of packages that may import nats.go or consumer, which needs a connection
 )
+
+// What tests of one package may import of ours in addition.
+var testPackages = map[string]string{
+	"limiter": "internal/overloadsim",
+}
 
 // peers are compared with in the module bench, which keeps them out of ours.
 var peers = []string{
@@ -173,6 +179,8 @@ func TestRules(t *testing.T) {
 		{"limiter", nats, true, false},
 		{"limiter", rapid, true, true},
 		{"limiter", rapid, false, false},
+		{"limiter", "internal/overloadsim", true, true},
+		{"limiter", "internal/overloadsim", false, false},
 		{"tenants", "limiter", true, false},
 		{"tenants", "golang.org/x/time/rate", false, false},
 		{"consumer", nats + "/jetstream", false, true},
@@ -218,6 +226,9 @@ func allowed(p place, pkg, imp string, inTest bool) bool {
 	may := slices.Clone(p.may)
 	if inTest {
 		may = append(append(may, pkg), testTools...)
+		if p, ok := testPackages[pkg]; ok {
+			may = append(may, p)
+		}
 		if slices.Contains(p.may, nats) || slices.Contains(p.may, "consumer") {
 			may = append(may, natsTestTools...)
 		}

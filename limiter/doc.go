@@ -1,0 +1,2 @@
+// Package limiter says how many calls may run at once.
+package limiter
