@@ -1,19 +1,12 @@
 package flow
 
 import (
-	"bufio"
-	"context"
-	"errors"
-	"fmt"
 	"io"
-	"net"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
-	"net/textproto"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -68,13 +61,20 @@ func both(t *testing.T, n int, f func(t *testing.T, c AdmissionConfig, l *fakeLi
 func serve(t *testing.T, h http.Handler) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
-	s.Config.ErrorLog = discard()
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	s.Start()
 	t.Cleanup(s.Close)
 	return s
 }
 
-func do(t *testing.T, s *httptest.Server, method, path string) (*http.Response, string) {
+// answer is a response that was read.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func do(t *testing.T, s *httptest.Server, method, path string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, nil)
 	if err != nil {
@@ -84,12 +84,12 @@ func do(t *testing.T, s *httptest.Server, method, path string) (*http.Response, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	res.Body.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(body)
+	return answer{res.StatusCode, res.Header, string(body)}
 }
 
 func TestAFullAdmissionAnswers503(t *testing.T) {
@@ -107,25 +107,24 @@ func TestAFullAdmissionAnswers503(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 2 {
 			wg.Go(func() {
-				res, body := do(t, s, "GET", "/slow")
-				if res.StatusCode != 200 || body != "done" || res.Header.Get("X-Inflight") != strconv.Itoa(i+1) {
-					t.Errorf("got %s %q %v", res.Status, body, res.Header)
+				if got := do(t, s, "GET", "/slow"); got.status != 200 || got.body != "done" || got.header.Get("X-Inflight") != strconv.Itoa(i+1) {
+					t.Errorf("got %v", got)
 				}
 			})
 			<-entered
 		}
 		for _, method := range []string{"GET", "HEAD", "POST"} {
-			res, body := do(t, s, method, "/")
-			if res.StatusCode != 503 || res.Header.Get("Retry-After") != "2" || res.Header.Get("X-Inflight") != "2" {
-				t.Errorf("%s: %s %v", method, res.Status, res.Header)
+			got := do(t, s, method, "/")
+			if got.status != 503 || got.header.Get("Retry-After") != "2" || got.header.Get("X-Inflight") != "2" {
+				t.Errorf("%s: %v", method, got)
 			}
-			if (body == "") != (method == "HEAD") {
-				t.Errorf("%s: body %q", method, body)
+			if (got.body == "") != (method == "HEAD") {
+				t.Errorf("%s: body %q", method, got.body)
 			}
 		}
 		for _, path := range []string{"/livez", "/readyz", "/healthz"} {
-			if res, body := do(t, s, "GET", path); res.StatusCode != 200 || body != "done" || res.Header.Get("X-Inflight") != "2" {
-				t.Errorf("%s: %s %q %v", path, res.Status, body, res.Header)
+			if got := do(t, s, "GET", path); got.status != 200 || got.body != "done" || got.header.Get("X-Inflight") != "2" {
+				t.Errorf("%s: %v", path, got)
 			}
 		}
 		if got, want := a.Stats(), (AdmissionStats{Admitted: 2, Rejected: 3, Exempt: 3, Inflight: 2}); got != want {
@@ -133,8 +132,8 @@ func TestAFullAdmissionAnswers503(t *testing.T) {
 		}
 		close(free)
 		wg.Wait()
-		if res, _ := do(t, s, "GET", "/"); res.StatusCode != 200 || res.Header.Get("X-Inflight") != "1" {
-			t.Errorf("got %s %v", res.Status, res.Header)
+		if got := do(t, s, "GET", "/"); got.status != 200 || got.header.Get("X-Inflight") != "1" {
+			t.Errorf("got %v", got)
 		}
 	})
 }
@@ -144,8 +143,8 @@ func TestOnlyWholeExemptPathsAreExempt(t *testing.T) {
 	a := newAdmission(t, AdmissionConfig{Limiter: l, Exempt: []string{"/up"}})
 	s := serve(t, a.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 	for path, want := range map[string]int{"/up": 200, "/up?full": 200, "/up/": 503, "/upper": 503, "/x/up": 503, "/livez": 503} {
-		if res, _ := do(t, s, "GET", path); res.StatusCode != want {
-			t.Errorf("%s: %s, want %d", path, res.Status, want)
+		if got := do(t, s, "GET", path); got.status != want {
+			t.Errorf("%s: %v, want %d", path, got, want)
 		}
 	}
 	none := newAdmission(t, AdmissionConfig{Limiter: l, Exempt: []string{}})
@@ -190,191 +189,6 @@ func TestAPanicOfAHandlerGivesThePlaceBackAndGoesOn(t *testing.T) {
 			t.Errorf("%d free after %v", l.free, l.outcomes)
 		}
 	})
-}
-
-func TestStreamsAreFlushed(t *testing.T) {
-	both(t, 1, func(t *testing.T, c AdmissionConfig, l *fakeLimiter) {
-		a := newAdmission(t, c)
-		next := make(chan struct{})
-		s := serve(t, a.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			io.WriteString(w, "one\n")
-			if r.URL.Path == "/controller" {
-				if err := http.NewResponseController(w).Flush(); err != nil {
-					t.Error(err)
-				}
-			} else {
-				w.(http.Flusher).Flush()
-			}
-			<-next
-			io.WriteString(w, "two\n")
-		})))
-		for _, path := range []string{"/controller", "/assertion"} {
-			res, err := s.Client().Get(s.URL + path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			lines := bufio.NewScanner(res.Body)
-			if !lines.Scan() || lines.Text() != "one" || res.Header.Get("X-Inflight") != "1" {
-				t.Errorf("%s: %q %v", path, lines.Text(), res.Header)
-			}
-			next <- struct{}{}
-			if !lines.Scan() || lines.Text() != "two" || lines.Scan() {
-				t.Errorf("%s: %q", path, lines.Text())
-			}
-			res.Body.Close()
-		}
-		s.Close() // waits for the handlers
-		if l != nil && !slices.Equal(l.got(), []Outcome{Ignore, Ignore}) {
-			t.Errorf("got %v", l.got())
-		}
-	})
-}
-
-func TestConnectionsAreHijacked(t *testing.T) {
-	both(t, 1, func(t *testing.T, c AdmissionConfig, l *fakeLimiter) {
-		a := newAdmission(t, c)
-		done := make(chan struct{})
-		s := serve(t, a.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			defer func() { done <- struct{}{} }()
-			hijack := http.NewResponseController(w).Hijack
-			if r.URL.Path == "/assertion" {
-				hijack = w.(http.Hijacker).Hijack
-			}
-			conn, rw, err := hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer conn.Close()
-			rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
-			rw.Flush()
-			line, _ := rw.ReadString('\n')
-			rw.WriteString(line)
-			rw.Flush()
-		})))
-		for _, path := range []string{"/controller", "/assertion"} {
-			conn, err := net.Dial("tcp", s.Listener.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n", path)
-			br := bufio.NewReader(conn)
-			res, err := http.ReadResponse(br, nil)
-			if err != nil || res.StatusCode != 101 {
-				t.Fatalf("got %v, %v", res, err)
-			}
-			if got := a.Stats().Inflight; got != 1 {
-				t.Errorf("%d in flight during the connection", got)
-			}
-			fmt.Fprintf(conn, "hello\n")
-			if line, err := br.ReadString('\n'); line != "hello\n" {
-				t.Errorf("got %q, %v", line, err)
-			}
-			<-done
-			conn.Close()
-		}
-		s.Close()
-		if l != nil && !slices.Equal(l.got(), []Outcome{Ignore, Ignore}) {
-			t.Errorf("got %v", l.got())
-		}
-	})
-}
-
-func TestInformationalResponsesPass(t *testing.T) {
-	both(t, 1, func(t *testing.T, c AdmissionConfig, l *fakeLimiter) {
-		a := newAdmission(t, c)
-		s := serve(t, a.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Link", "</style.css>")
-			w.WriteHeader(http.StatusEarlyHints)
-			w.WriteHeader(http.StatusTooManyRequests)
-		})))
-		hints := 0
-		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, _ textproto.MIMEHeader) error {
-			if code == http.StatusEarlyHints {
-				hints++
-			}
-			return nil
-		}})
-		req, _ := http.NewRequestWithContext(ctx, "GET", s.URL, nil)
-		res, err := s.Client().Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		if res.StatusCode != 429 || hints != 1 || res.Header.Get("X-Inflight") != "1" {
-			t.Errorf("got %s, %d hints, %v", res.Status, hints, res.Header)
-		}
-		s.Close()
-		if l != nil && !slices.Equal(l.got(), []Outcome{Drop}) {
-			t.Errorf("got %v", l.got())
-		}
-	})
-}
-
-func TestOutcomesOfAnswers(t *testing.T) {
-	for status, want := range map[int]Outcome{
-		0: Success, 200: Success, 204: Success, 301: Success, 404: Success,
-		429: Drop, 500: Ignore, 502: Ignore, 503: Drop, 504: Drop,
-	} {
-		l := &fakeLimiter{free: 1}
-		a := newAdmission(t, AdmissionConfig{Limiter: l})
-		h := a.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			if status > 0 {
-				w.WriteHeader(status)
-			}
-		}))
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil))
-		if !slices.Equal(l.outcomes, []Outcome{want, Ignore}) {
-			t.Errorf("%d: %v, want %v, and Ignore when the client is gone", status, l.outcomes, want)
-		}
-	}
-}
-
-// bare can do nothing but what a ResponseWriter must.
-type bare struct{ http.ResponseWriter }
-
-func TestTheWrapperPromisesNothingThatIsNotThere(t *testing.T) {
-	for _, tt := range []struct {
-		name             string
-		below            http.ResponseWriter
-		flushes, hijacks bool
-	}{
-		{"bare", bare{httptest.NewRecorder()}, false, false},
-		{"flusher", httptest.NewRecorder(), true, false},
-	} {
-		w := (&response{ResponseWriter: tt.below}).wrapped()
-		_, flushes := w.(http.Flusher)
-		_, hijacks := w.(http.Hijacker)
-		if flushes != tt.flushes || hijacks != tt.hijacks {
-			t.Errorf("%s: flushes %t, hijacks %t", tt.name, flushes, hijacks)
-		}
-		if _, _, err := http.NewResponseController(w).Hijack(); !errors.Is(err, http.ErrNotSupported) {
-			t.Errorf("%s: Hijack is %v", tt.name, err)
-		}
-		if err := http.NewResponseController(w).Flush(); errors.Is(err, http.ErrNotSupported) == tt.flushes {
-			t.Errorf("%s: Flush is %v", tt.name, err)
-		}
-	}
-}
-
-func TestTheWrapperCopiesAndSetsDeadlines(t *testing.T) {
-	l := &fakeLimiter{free: 1}
-	a := newAdmission(t, AdmissionConfig{Limiter: l})
-	s := serve(t, a.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
-			t.Error(err)
-		}
-		if _, ok := w.(io.ReaderFrom); !ok {
-			t.Error("no ReadFrom")
-		}
-		io.Copy(w, strings.NewReader("copied"))
-	})))
-	if _, body := do(t, s, "GET", "/"); body != "copied" {
-		t.Errorf("got %q", body)
-	}
 }
 
 func TestAdmissionConfigSaysAllThatIsWrong(t *testing.T) {

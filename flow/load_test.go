@@ -2,7 +2,6 @@ package flow
 
 import (
 	"io"
-	"log"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -10,8 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 )
-
-func discard() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // 100 connections send 1,000 requests, over and over, to handlers of which 50 may run. What
 // runs does so until as many requests were refused as there are connections beyond the

@@ -142,11 +142,11 @@ func (p *Pool) submit(ctx context.Context, job func(context.Context)) error {
 	if err == nil {
 		err = p.offer(job)
 	}
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		p.gate.leave(&p.gate.atOnce)
 		return nil
-	case errFull:
+	case errors.Is(err, errFull):
 		return p.await(ctx, job)
 	default:
 		p.gate.leave(&p.gate.rejected)
