@@ -20,7 +20,8 @@ const suspicious = 3
 const strikes = 4
 
 // admit takes in a message that arrived on l: it finds out whose it is and who
-// handles it, and queues it. What cannot be handled goes to the dead letters.
+// handles it, and queues it. What cannot be handled goes to the dead letters. The
+// server cannot have begun to count its AckWait before leaseStart.
 func (c *Consumer) admit(l *lane, m *nats.Msg, now, leaseStart time.Time) {
 	meta, ok := parseAck(m.Reply)
 	if !ok { // no server sends this; without a sequence there is nothing to hold
@@ -31,7 +32,7 @@ func (c *Consumer) admit(l *lane, m *nats.Msg, now, leaseStart time.Time) {
 	d := &delivery{
 		lane:   l,
 		size:   m.Size(),
-		source: source{sequence: meta.sequence, published: meta.published},
+		source: source{sequence: meta.sequence, nanos: meta.nanos},
 	}
 	l.note(meta)
 	err := d.read(m, meta) // before anybody can see d
@@ -56,12 +57,10 @@ func (c *Consumer) admit(l *lane, m *nats.Msg, now, leaseStart time.Time) {
 
 // note takes in what the metadata of a message tells of its lane.
 func (l *lane) note(meta ackMeta) {
-	l.state.pulled.Add(1)
-	l.state.pending.Store(meta.pending)
+	l.fresh.pulled++
+	l.fresh.pending = meta.pending
 	if meta.deliveries > 1 {
-		l.state.redelivered.Add(1)
-	} else {
-		l.state.ackPending.Add(1)
+		l.fresh.redelivered++
 	}
 }
 
@@ -71,7 +70,7 @@ func (d *delivery) read(m *nats.Msg, meta ackMeta) error {
 		Subject:    m.Subject,
 		Stream:     d.lane.stream,
 		Sequence:   meta.sequence,
-		Published:  meta.published,
+		Published:  time.Unix(0, meta.nanos),
 		Attempt:    1,
 		Deliveries: meta.deliveries,
 		Data:       m.Data,

@@ -29,6 +29,7 @@ type Consumer struct {
 
 	queues *tenants.Queues[*delivery]
 	leases *leases
+	outbox outbox
 	mover  *mover
 	keeper *keeper
 	lanes  []*lane
@@ -68,7 +69,7 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 	c := &Consumer{
 		cfg: cfg, js: js, nc: js.Conn(), apiPrefix: apiPrefix(js.Options()),
 		log: cfg.Logger, logs: newLogs(cfg.Logger),
-		leases: newLeases(cfg.AckWait), held: newTally(), state: StateNew,
+		leases: newLeases(cfg.AckWait), outbox: newOutbox(), held: newTally(), state: StateNew,
 		deadLetters: newCounters(reasons),
 	}
 	c.mux = mux.bind(&c.downstreams)

@@ -24,17 +24,18 @@ type delivery struct {
 
 	run       runContext
 	started   atomic.Int64 // unix nanoseconds; 0: not running
-	overloads int          // overload answers so far, for the growing backoff
-
-	settled atomic.Bool
-	lease   lease // guarded by leases.mu
+	overloads int32        // overload answers so far, for the growing backoff
+	settled   atomic.Bool
+	lease     lease // guarded by leases.mu
 }
 
 // source names one message of a lane's stream.
 type source struct {
-	sequence  uint64
-	published time.Time
+	sequence uint64
+	nanos    int64 // when it was published
 }
+
+func (s source) published() time.Time { return time.Unix(0, s.nanos) }
 
 func (d *delivery) origin() envelope.Origin {
 	return envelope.Origin{Subject: d.msg.Subject, Stream: d.msg.Stream, Sequence: d.msg.Sequence, Time: d.msg.Published}
@@ -51,7 +52,7 @@ func (d *delivery) downstream() string {
 type ackMeta struct {
 	deliveries int
 	sequence   uint64 // in the stream
-	published  time.Time
+	nanos      int64  // when it was published, unix
 	pending    uint64 // not delivered yet, after this one
 }
 
@@ -90,7 +91,7 @@ func parseAck(reply string) (m ackMeta, ok bool) {
 	return ackMeta{
 		deliveries: int(fields[0]),
 		sequence:   fields[1],
-		published:  time.Unix(0, int64(fields[3])),
+		nanos:      int64(fields[3]),
 		pending:    fields[4],
 	}, true
 }

@@ -49,13 +49,22 @@ func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopHelp cont
 	for _, d := range c.mover.undecided() {
 		c.abandon(d, OutcomeHandBack)
 	}
-	flush, cancel := context.WithTimeout(ctx, drainFlush)
-	defer cancel()
-	if err := c.nc.FlushWithContext(flush); err != nil {
+	if err := c.flush(ctx, cr); err != nil {
 		errs = append(errs, fmt.Errorf("consumer: the last settlements may not have reached the server: %w", err))
 	}
 	c.log.Info("drained", "not_settled", c.held.Load())
 	return errors.Join(errs...)
+}
+
+// flush tells the server what is left to tell, and returns when it knows.
+func (c *Consumer) flush(ctx context.Context, cr *crew) error {
+	ctx, cancel := context.WithTimeout(ctx, drainFlush)
+	defer cancel()
+	c.outbox.close()
+	if !waitFor(ctx, &cr.post) {
+		return ctx.Err()
+	}
+	return c.nc.FlushWithContext(ctx)
 }
 
 // awaitHeld waits until nothing is held that could still be finished, and reports

@@ -79,7 +79,7 @@ func (c *Consumer) concludeOverloaded(d *delivery, delay time.Duration, now time
 	d.route.state.overloads.Add(1)
 	c.rests.overloaded(c, d.route.state, now)
 	if delay <= 0 {
-		delay = growing(overloadMin, overloadMax, d.overloads)
+		delay = growing(overloadMin, overloadMax, int(d.overloads))
 	}
 	d.overloads++
 	if d.lane.kind == LaneSuspect && c.movable(d) {

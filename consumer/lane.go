@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,7 @@ type lane struct {
 	marked  uint64
 
 	slots   [slotsPerLane]slot
+	fresh   tidings // not yet in state
 	dropped []droppedSlot
 	limits  pullLimits
 	mix     mix
@@ -68,6 +70,26 @@ type pullLimits struct {
 	bytes   int64
 	expires time.Duration
 	transit int // all requests together
+}
+
+// tidings are what the messages of one take tell of the lane: told once, as what others
+// read is dear to write.
+type tidings struct {
+	pulled, redelivered int
+	pending             uint64 // of the last message
+}
+
+// tell puts what came since the last time into what others read.
+func (l *lane) tell(now time.Time) {
+	f := &l.fresh
+	if f.pulled > 0 {
+		l.state.pulled.Add(uint64(f.pulled))
+		l.state.redelivered.Add(uint64(f.redelivered))
+		l.state.ackPending.Add(int64(f.pulled - f.redelivered))
+		l.state.pending.Store(f.pending)
+		l.state.lastMessage.Store(now.UnixNano())
+	}
+	*f = tidings{}
 }
 
 // laneState is what a lane tells of itself.
@@ -167,18 +189,25 @@ func (l *lane) run(ctx context.Context) {
 }
 
 // takeRounds is how often in a row the lane looks for messages alone.
-const takeRounds = 8
+const takeRounds = 64
 
 // takeWaiting takes what is there already: a look at one channel costs a fraction of a
-// look at all.
+// look at all, and a message that others bring while the lane lets them run once costs
+// no wake-up.
 func (l *lane) takeWaiting() {
+	lingered := false
 	for range takeRounds {
 		select {
 		case m := <-l.in:
 			l.take(m)
 			l.pull(time.Now())
+			lingered = false
 		default:
-			return
+			if lingered {
+				return
+			}
+			runtime.Gosched()
+			lingered = true
 		}
 	}
 }
@@ -190,6 +219,7 @@ func (l *lane) take(m *nats.Msg) {
 	for range len(l.in) {
 		l.receive(<-l.in, now)
 	}
+	l.tell(now)
 }
 
 // receive is one message, status or marker.
@@ -202,7 +232,7 @@ func (l *lane) receive(m *nats.Msg, now time.Time) {
 	if s == nil {
 		if isDelivery(m) { // of a subscription forgotten too early: it still counts
 			l.budget.reserve(1, int64(m.Size()))
-			l.deliver(m, now, now.Add(-l.limits.expires))
+			l.c.admit(l, m, now, now.Add(-l.limits.expires))
 		}
 		return
 	}
@@ -215,13 +245,6 @@ func (l *lane) receive(m *nats.Msg, now time.Time) {
 	l.needs = 0
 	start := s.sentAt
 	l.arrive(s, int64(m.Size()))
-	l.deliver(m, now, start)
-}
-
-// deliver hands a message on. start is the earliest moment at which the server can
-// have begun to count its AckWait.
-func (l *lane) deliver(m *nats.Msg, now, start time.Time) {
-	l.state.lastMessage.Store(now.UnixNano())
 	l.c.admit(l, m, now, start)
 }
 
@@ -299,13 +322,13 @@ func (l *lane) stop() {
 	for len(l.dropped) > 0 && l.nc.IsConnected() {
 		select {
 		case m := <-l.in:
-			l.receive(m, time.Now())
+			l.take(m)
 		case <-deadline.C:
 			l.forget(l.marks + strconv.FormatUint(l.marked, 10))
 		}
 	}
-	for range len(l.in) {
-		l.receive(<-l.in, time.Now())
+	for len(l.in) > 0 {
+		l.take(<-l.in)
 	}
 	l.forget(l.marks + strconv.FormatUint(l.marked, 10))
 	_ = l.control.Unsubscribe()

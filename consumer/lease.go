@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go"
 )
 
 // lease is the part of a delivery that keeps it ours. It is guarded by leases.mu.
@@ -66,7 +64,7 @@ func (ls *leases) addLocked(d *delivery, reply string, start time.Time) (fresh, 
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if old := d.lane.held.find(d.source.sequence); old != nil {
-		if old.source.published.Equal(d.source.published) {
+		if old.source.nanos == d.source.nanos {
 			old.lease = lease{reply: reply, start: start}
 			return false, false
 		}
@@ -78,13 +76,21 @@ func (ls *leases) addLocked(d *delivery, reply string, start time.Time) (fresh, 
 	return true, reborn
 }
 
-// remove lets d go and returns its lease as it is now.
-func (ls *leases) remove(d *delivery, now time.Time) lease {
+// settle lets the deliveries go that notes settle, and tells each note how its lease is.
+func (ls *leases) settle(notes []note, now time.Time) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	d.lane.held.remove(d)
-	ls.judge(d, now)
-	return d.lease
+	for i := range notes {
+		n := &notes[i]
+		if !n.settles() {
+			continue
+		}
+		n.d.lane.held.remove(n.d)
+		if n.verb != verbAck { // an ack is sent whatever became of the lease
+			ls.judge(n.d, now)
+		}
+		n.lease = n.d.lease
+	}
 }
 
 // mayBeLost reports whether a lease can be lost at all so long after its message arrived.
@@ -117,7 +123,7 @@ func (ls *leases) void(l *lane, created time.Time) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for d := range l.held.all {
-		if d.source.published.Before(created) {
+		if d.source.published().Before(created) {
 			d.lease.void = true
 			l.held.remove(d)
 		}
@@ -152,48 +158,38 @@ func (ls *leases) giveUp(now time.Time) {
 	}
 }
 
-// renew tells the server once about every message that is held for a third of AckWait
-// or longer. It may block, as sending may.
-func (ls *leases) renew(ctx context.Context, nc *nats.Conn, now time.Time) {
-	due := ls.due(now)
-	if len(due) == 0 || !nc.IsConnected() {
-		return
-	}
-	for _, e := range due {
-		if e.d.settled.Load() {
-			continue // an extension would take a hand-back's delay back
-		}
-		if nc.Publish(e.reply, wireInProgress) != nil {
-			return
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, ls.wait/20)
-	defer cancel()
-	if nc.FlushWithContext(ctx) != nil {
-		return // not known to have arrived: the old deadlines stand
-	}
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	for _, e := range due {
-		if e.d.lease.reply == e.reply && !e.d.lease.lost {
-			e.d.lease.start = now
-		}
-	}
-	ls.extended.Add(uint64(len(due)))
-}
-
-// extension is a lease that is to be extended, as it was when it was looked at.
-type extension struct {
-	d     *delivery
-	reply string
-}
-
-// due returns the leases that should be extended.
-func (ls *leases) due(now time.Time) (due []extension) {
+// due returns an extension for each lease that is older than a third of AckWait.
+func (ls *leases) due(now time.Time) (extensions []note) {
 	ls.each(func(d *delivery) {
 		if !d.lease.lost && now.Sub(d.lease.start) >= ls.wait/3 {
-			due = append(due, extension{d, d.lease.reply})
+			extensions = append(extensions, note{d: d, verb: verbExtend, lease: d.lease})
 		}
 	})
-	return due
+	return extensions
+}
+
+// extend notes that the server has had extensions, which were sent after now.
+func (ls *leases) extend(extensions []note, now time.Time) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for i := range extensions {
+		n := &extensions[i]
+		if n.d.lease.reply == n.lease.reply && !n.d.lease.lost {
+			n.d.lease.start = now
+		}
+	}
+	ls.extended.Add(uint64(len(extensions)))
+}
+
+// renewLeases extends every lease that is due. It may block, as sending may.
+func (c *Consumer) renewLeases(ctx context.Context, now time.Time) {
+	due := c.leases.due(now)
+	if len(due) == 0 || !c.nc.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.leases.wait/20)
+	defer cancel()
+	if c.extendAll(ctx, due) == nil { // else it is not known to have arrived: the old deadlines stand
+		c.leases.extend(due, now)
+	}
 }

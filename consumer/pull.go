@@ -97,6 +97,9 @@ func (l *lane) credit() (batch int, bytes int64) {
 	transit := l.transit()
 	room := min(messages, transit-requested)
 	half := max(transit/slotsPerLane, 1)
+	if requested == 0 { // the server fills both in turn: equal ones would end together, and leave it waiting
+		half = max(half/2, 1)
+	}
 	batch = int(min(room, half, int64(l.limits.batch)))
 	if batch <= 0 || requested > 0 && int64(batch) < min(half/2, goodBatch) {
 		return 0, 0 // what is in flight wakes the lane when it comes

@@ -80,7 +80,7 @@ func (c *Consumer) suspect(d *delivery) {
 // what says why it is copied.
 func (c *Consumer) copyHeader(d *delivery, user nats.Header) nats.Header {
 	header := envelope.Carry(user, d.origin())
-	header.Set(nats.MsgIdHdr, envelope.MsgID(d.lane.stream, c.cfg.Durable, d.source.sequence, d.source.published))
+	header.Set(nats.MsgIdHdr, envelope.MsgID(d.lane.stream, c.cfg.Durable, d.source.sequence, d.source.published()))
 	return header
 }
 

@@ -13,8 +13,8 @@ type spawnFunc func(ctx context.Context)
 // crew are the goroutines of one Run. This file alone starts them; each kind is
 // stopped by its own context, in the order of the drain, and waited for.
 type crew struct {
-	lanes, workers, helpers sync.WaitGroup
-	fatal                   chan error // why Run cannot go on; one place
+	lanes, workers, helpers, post sync.WaitGroup
+	fatal                         chan error // why Run cannot go on; one place
 }
 
 // Run works until ctx is done, then drains, and returns when every goroutine it
@@ -44,6 +44,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer stopHelp()
 
 	cr := &crew{fatal: make(chan error, 1)}
+	cr.post.Go(c.post)
 	c.startHelpers(helpCtx, cr)
 	c.startWorkers(base, cr)
 	for _, l := range c.lanes {
@@ -128,7 +129,7 @@ func (c *Consumer) startWorkers(ctx context.Context, cr *crew) {
 
 // keepLeases renews leases until ctx is done.
 func (c *Consumer) keepLeases(ctx context.Context) {
-	every(ctx, c.leases.tick(), func() { c.leases.renew(ctx, c.nc, time.Now()) })
+	every(ctx, c.leases.tick(), func() { c.renewLeases(ctx, time.Now()) })
 }
 
 // watchLeases gives up leases until ctx is done. It is apart from keepLeases because a

@@ -15,8 +15,8 @@ func newTally() tally { return tally{zero: make(chan struct{}, 1)} }
 
 func (t *tally) Add(n int64) { t.n.Add(n) }
 
-func (t *tally) Done() {
-	if t.n.Add(-1) == 0 {
+func (t *tally) sub(n int64) {
+	if n > 0 && t.n.Add(-n) == 0 {
 		select {
 		case t.zero <- struct{}{}:
 		default:

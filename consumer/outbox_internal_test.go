@@ -1,0 +1,144 @@
+package consumer
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/spillwaymq/spillway/consumer/consumertest"
+)
+
+// teller is a Consumer that does not run, with a delivery of its main lane, and what the
+// server gets to hear of that.
+type teller struct {
+	*testing.T
+	c     *Consumer
+	d     *delivery
+	heard *nats.Subscription
+}
+
+func newTeller(t *testing.T) *teller {
+	t.Helper()
+	js := consumertest.NewServer(t).JetStream(t)
+	c, err := New(js, Config{Stream: "JOBS", Durable: "worker", Tenant: SubjectToken(2)},
+		HandlerFunc(func(context.Context, *Message) error { return nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard, err := c.nc.SubscribeSync("heard")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &delivery{lane: c.lanes[0], size: 100, source: source{sequence: 7}}
+	d.lane.budget.reserve(1, 100)
+	c.leases.add(d, "heard", time.Now())
+	c.held.Add(1)
+	return &teller{T: t, c: c, d: d, heard: heard}
+}
+
+// want compares what was heard.
+func (t *teller) want(wire ...string) {
+	t.Helper()
+	if err := t.c.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for {
+		n, _, err := t.heard.Pending()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			break
+		}
+		m, err := t.heard.NextMsg(time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(m.Data))
+	}
+	if !slices.Equal(got, wire) {
+		t.Errorf("the server heard %q, want %q", got, wire)
+	}
+}
+
+// run posts what is in the outbox, and returns when all is told.
+func (t *teller) run() {
+	t.c.outbox.close()
+	t.c.post()
+}
+
+func (t *teller) extension() note {
+	return note{d: t.d, verb: verbExtend, lease: t.d.lease, receipt: new(receipt)}
+}
+
+func TestAnExtensionIsNeverSentBehindTheHandBackThatItWouldUndo(t *testing.T) {
+	s := newTeller(t)
+	late := s.extension() // looked at the lease before the settlement
+	s.c.handBack(s.d, time.Second, OutcomeHandBack)
+	s.c.outbox.put(late)
+	s.run()
+	s.want(`-NAK {"delay":1000000000}`)
+}
+
+func TestAnExtensionIsSentWhileTheMessageIsHeld(t *testing.T) {
+	s := newTeller(t)
+	s.c.outbox.put(s.extension())
+	s.run()
+	s.want("+WPI")
+	if got := s.c.held.Load(); got != 1 {
+		t.Errorf("%d held after an extension, want 1", got)
+	}
+}
+
+func TestASettlementCountsOnceAndFreesTheBudgetWhenItWasSent(t *testing.T) {
+	s := newTeller(t)
+	s.c.ack(s.d, OutcomeAck)
+	s.c.handBack(s.d, time.Second, OutcomeHandBack)
+	if free, _ := s.d.lane.budget.free(); free != s.d.lane.budget.maxMessages-1 {
+		t.Errorf("%d of %d free before the ack was sent", free, s.d.lane.budget.maxMessages)
+	}
+	s.run()
+	s.want("+ACK")
+	free, bytes := s.d.lane.budget.free()
+	if free != s.d.lane.budget.maxMessages || bytes != s.d.lane.budget.maxBytes || s.c.held.Load() != 0 {
+		t.Errorf("%d messages and %d bytes are free, %d held", free, bytes, s.c.held.Load())
+	}
+}
+
+func TestAHandBackIsNotSentOnceTheLeaseIsLostAndAnAckIs(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		settle func(c *Consumer, d *delivery)
+		want   []string
+	}{
+		{"hand-back", func(c *Consumer, d *delivery) { c.handBack(d, time.Second, OutcomeRetry) }, nil},
+		{"ack", func(c *Consumer, d *delivery) { c.ack(d, OutcomeAck) }, []string{"+ACK"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newTeller(t)
+			s.d.lease.start = time.Now().Add(-s.c.cfg.AckWait)
+			tc.settle(s.c, s.d)
+			s.run()
+			s.want(tc.want...)
+		})
+	}
+}
+
+func TestAHandBackIsNotKeptForTheReconnect(t *testing.T) {
+	s := newTeller(t)
+	n := note{d: s.d, verb: verbNak, outcome: OutcomeHandBack, delay: time.Second}
+	s.c.leases.settle([]note{n}, time.Now())
+	s.c.send(&n, false)
+	s.want()
+}
+
+func TestASettlementAfterTheRunIsSentAtOnce(t *testing.T) {
+	s := newTeller(t)
+	s.run()
+	s.c.ack(s.d, OutcomeAck) // a handler that outlived Run
+	s.want("+ACK")
+}
