@@ -11,6 +11,7 @@ import (
 )
 
 func TestDemoLosesNothing(t *testing.T) {
+	t.Parallel() // it mostly waits
 	code, stdout, stderr := run(t, "", "demo", "--duration", "3s", "--listen", "127.0.0.1:0")
 	if code != exitClean || !strings.Contains(stdout, "nothing lost") {
 		t.Errorf("exit code is %d:\n%s%s", code, stdout, stderr)
@@ -23,6 +24,7 @@ func TestDemoLosesNothing(t *testing.T) {
 }
 
 func TestDemoEndsWithASignal(t *testing.T) {
+	t.Parallel() // it mostly waits
 	w := start(t, "", "demo", "--listen", "127.0.0.1:0")
 	w.awaitOutput("busy")
 	w.signal(syscall.SIGINT)
@@ -61,7 +63,7 @@ func TestWhatIsRemovedTwiceIsGoneAfterEither(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 1000 {
+	for i := range 100 {
 		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}

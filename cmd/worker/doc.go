@@ -6,9 +6,10 @@
 //
 // Each subcommand is a file here. What they are made of is in internal: config (the
 // file, read by strictyaml), handlers, natslink (the connection and the embedded
-// server), logging, demo, dlq (dead letters) and lag (the backlog).
+// server), logging, terminal, demo, dlq (dead letters), lag (the backlog), and scan,
+// which reads streams for both.
 //
 // The exit code is 0 after a clean end, 1 when something failed, 2 when the command
-// line or the config is wrong, 3 when NATS was not there at the start, and 4 when the
-// drain ran out of time.
+// line or a file is wrong, 3 when NATS was not there at the start, and 4 when the drain
+// ran out of time. Without a command the help is shown, and the exit code is 2.
 package main

@@ -59,6 +59,7 @@ func (h *hits) twice() (n int) {
 }
 
 func TestOfTwoProcessesOneKilledInTheMiddleLosesNothing(t *testing.T) {
+	t.Parallel() // it mostly waits
 	const (
 		messages = 20_000
 		buffer   = 128 // what one process may have in flight

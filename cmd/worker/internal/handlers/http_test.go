@@ -180,6 +180,7 @@ func TestAHeaderFileThatIsGoneSpendsNoAttempt(t *testing.T) {
 }
 
 func TestStatusDecides(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for status, want := range map[int]consumer.Result{
 		200: consumer.ResultSuccess, 201: consumer.ResultSuccess, 204: consumer.ResultSuccess, 299: consumer.ResultSuccess,
 		301: consumer.ResultError, 302: consumer.ResultError, 307: consumer.ResultError,
