@@ -42,6 +42,7 @@ func scenarios() []scenario {
 		{name: "isolation", run: isolation},
 		{name: "memory", run: memory},
 		{name: "scheduler", run: schedule},
+		{name: "primitives", run: primitives},
 	}
 }
 
