@@ -15,21 +15,21 @@ import (
 // A job that submits to its own Pool should use TrySubmit, or SubmitCtx with the context
 // that it got: when every worker waits for room, nobody makes any.
 type Pool struct {
-	c     PoolConfig
-	jobs  chan func(context.Context) // closed when no Submit can be sending any more
-	shed  *shedder                   // nil: none
-	gate  gate
-	waits histogram // of the submits that had to wait
-
-	ctx       context.Context // of all jobs
+	c         PoolConfig
+	jobs      chan func(context.Context) // closed when no Submit can be sending any more
+	shed      *shedder                   // nil: none
+	ctx       context.Context            // of all jobs
 	cancel    context.CancelCauseFunc
 	abandoned atomic.Bool // Close gave up: what is queued is dropped
-	dropped   atomic.Uint64
-	waiting   atomic.Int64
+	workers   []worker
+	done      chan struct{} // closed by the last worker
 
-	workers []worker
-	alive   atomic.Int64  // workers that have not ended
-	done    chan struct{} // closed by the last of them
+	_       [64]byte // workers read what is above, submitters write what is below
+	gate    gate
+	waiting atomic.Int64
+	waits   histogram // of the submits that had to wait
+	alive   atomic.Int64
+	dropped atomic.Uint64
 }
 
 // PoolConfig says how a Pool works. The zero value is usable.
