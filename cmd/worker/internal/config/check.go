@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spillwaymq/spillway/cmd/worker/internal/handlers"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/strictyaml"
 )
 
@@ -139,16 +140,10 @@ func checkURL(text string) string {
 
 func (c *checker) checkHeader(path, name string, h Header) {
 	c.that((h.Value == "") != (h.File == ""), path, "%s must have a value or a file", path)
-	c.that(isToken(name), path, "%q is no name of a header", name)
+	c.that(handlers.IsHeaderName(name), path, "%q is no name of a header", name)
 	c.that(!strings.ContainsAny(string(h.Value), "\r\n\x00"), path, "%s must not hold line breaks", path)
 	switch http.CanonicalHeaderKey(name) {
 	case "Content-Length", "Transfer-Encoding", "Connection":
 		c.report(path, "%s cannot be set: it belongs to the connection", path)
 	}
-}
-
-// isToken reports whether s may be the name of an HTTP header.
-func isToken(s string) bool {
-	const allowed = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	return s != "" && strings.Trim(s, allowed) == ""
 }

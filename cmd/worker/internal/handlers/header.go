@@ -73,7 +73,7 @@ func passed(from nats.Header) http.Header {
 	to := make(http.Header, len(from)+8)
 	for name, values := range from {
 		folded := fold(name)
-		if kept[folded] || named[folded] || strings.HasPrefix(folded, "nats-") || strings.HasPrefix(folded, "spillway-") || !isToken(name) {
+		if kept[folded] || named[folded] || strings.HasPrefix(folded, "nats-") || strings.HasPrefix(folded, "spillway-") || !IsHeaderName(name) {
 			continue
 		}
 		for _, v := range values {
@@ -107,8 +107,8 @@ func fold(name string) string {
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
-// isToken reports whether name may be the name of an HTTP header.
-func isToken(name string) bool {
+// IsHeaderName reports whether name may be the name of an HTTP header.
+func IsHeaderName(name string) bool {
 	const allowed = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	return name != "" && strings.Trim(name, allowed) == ""
 }

@@ -1,0 +1,158 @@
+package config_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
+)
+
+func TestMistakesAreToldWithTheirPlace(t *testing.T) {
+	for _, tt := range []struct{ name, line, want string }{
+		{"unknown key", "wrkers: 3", `worker.yaml:4:1: unknown key "wrkers" (did you mean "workers"?)`},
+		{"unknown key inside", "buffer: {messges: 3}", `worker.yaml:4:10: unknown key "buffer.messges" (did you mean "messages"?)`},
+		{"key of a later version", "redis: {url: x}", `worker.yaml:4:1: unknown key "redis" (`},
+		{"bare duration", "ack_wait: 30", `worker.yaml:4:11: ack_wait is 30, which has no unit; write 30s for seconds or 30ms for milliseconds`},
+		{"bare duration in quotes", `ack_wait: "1.5"`, `worker.yaml:4:11: ack_wait is 1.5, which has no unit`},
+		{"no duration", "ack_wait: soon", `worker.yaml:4:11: ack_wait is "soon", must be a duration like 250ms, 30s or 5m`},
+		{"string for a number", `workers: "8"`, `worker.yaml:4:10: workers is "8", must be a whole number`},
+		{"fraction for a whole number", "workers: 8.5", `worker.yaml:4:10: workers is 8.5, must be a whole number`},
+		{"number for a string", "tenant: {header: 8}", `worker.yaml:4:18: tenant.header is 8, must be a string`},
+		{"word for a bool", "manage: yes", `worker.yaml:4:9: manage is "yes", must be true or false`},
+		{"list for a string", "deliver: [all]", `worker.yaml:4:10: deliver is a list, must be a string`},
+		{"string for a list", "subjects: jobs", `worker.yaml:4:11: subjects is "jobs", must be a list`},
+		{"scalar for a mapping", "buffer: 5", `worker.yaml:4:9: buffer is 5, must be a mapping`},
+		{"no size", "buffer: {bytes: 64Mb}", `worker.yaml:4:17: buffer.bytes is "64Mb", must be a size like 64MiB, 10GB or 4096`},
+		{"part of a byte", "buffer: {bytes: 1.5B}", `worker.yaml:4:17: buffer.bytes is "1.5B", must be a size`},
+		{"size out of range", "buffer: {bytes: 99999999TiB}", `worker.yaml:4:17: buffer.bytes is "99999999TiB", which is out of range`},
+		{"not a number", "tenants: {default: {high: .nan}}", `worker.yaml:4:27: tenants.default.high is ".nan"`},
+		{"unknown word", "log: {level: loud}", `worker.yaml:4:14: log.level is "loud", must be one of debug, info, warn, error`},
+		{"policy of a later version", "tenants: {default: {on_overflow: spill}}", `worker.yaml:4:34: tenants.default.on_overflow is "spill", must be one of delay, hold`},
+		{"zero that would be the default", "workers: 0", `worker.yaml:4:10: workers is 0, must not be; leave the key out for the default`},
+		{"zero of an override", "tenants: {overrides: {a: {queue: 0}}}", `worker.yaml:4:34: tenants.overrides.a.queue is 0, must not be`},
+		{"below the bound", "ack_wait: 1ms", `worker.yaml:4:11: ack_wait is 1ms, must be between 1s and`},
+		{"policy out of bounds", "tenants: {default: {weight: 2000}}", `worker.yaml:4:29: tenants.default.weight is 2000, must be between 0.001 and 1000`},
+		{"override out of bounds", "tenants: {overrides: {a.b: {weight: 2000}}}", `worker.yaml:4:37: tenants.overrides.a.b.weight is 2000, must be between`},
+		{"override that holds alone", "tenants: {overrides: {a: {on_overflow: hold}}}", `worker.yaml:4:40: tenants.overrides.a.on_overflow is hold and tenants.default.on_overflow is delay: hold can only be chosen for all tenants`},
+		{"low above high", "tenants: {overrides: {a: {low: 0.9}}}", `worker.yaml:4:32: tenants.overrides.a.low is 0.9, must be between 0 and 0.75`},
+		{"negative jitter", "retry: {jitter: -0.1}", `worker.yaml:4:17: retry.jitter is -0.1, must not be negative`},
+		{"max below initial", "retry: {initial: 1m, max: 1s}", `worker.yaml:4:27: retry.max is 1s, must be between 1m0s and`},
+		{"one stream for two", "overflow: {stream: JOBS}", `worker.yaml:1:9: stream, overflow.stream and dead_letter.stream must be three streams, are "JOBS", "JOBS" and "JOBS_DEAD"`},
+		{"bad subject", "filter_subjects: [a, b..c]", `worker.yaml:4:22: filter_subjects[1] is "b..c": a subject must not contain an empty token`},
+		{"two ways to find the tenant", "tenant: {subject_token: 1, header: X}", `worker.yaml:4:9: tenant has subject_token and header, must have one of them`},
+		{"fallback of nothing", "tenant: {fallback: x}", `worker.yaml:4:20: tenant.fallback is for messages that tell no tenant`},
+		{"no server", "nats: {url: \"\"}", `worker.yaml:4:13: nats.url is "", must be like nats://127.0.0.1:4222`},
+		{"server of another kind", "nats: {url: \"nats://a,http://u:p@b\"}", `worker.yaml:4:13: nats.url is "nats://a,http://***@b", must be like nats://127.0.0.1:4222`},
+		{"half a certificate", "nats: {tls: {cert: x}}", `worker.yaml:4:13: nats.tls.cert and nats.tls.key must be given together`},
+		{"no address", "ops: {listen: here}", `worker.yaml:4:15: ops.listen is "here", must be host:port like 127.0.0.1:8080, or empty for none`},
+		{"duplicate key", "stream: X", `worker.yaml:4:1: mapping key "stream" already defined at [1:1]`},
+		{"alias without an anchor", "buffer: *b", `worker.yaml:4:9: alias *b has no anchor`},
+		{"tag", "workers: !!int 5", `worker.yaml:4:10: tag !!int is not supported`},
+		{"second document", "---\nstream: X", `worker.yaml:4:1: a second document begins here, there must be one`},
+		{"syntax", "buffer: {", `worker.yaml:4:9: `},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := problems(t, minimal+tt.line+"\n", config.Sources{})
+			if len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
+				t.Errorf("problems are\n%s\nwant one:\n%s", strings.Join(got, "\n"), tt.want)
+			}
+		})
+	}
+}
+
+func TestMistakesOfHandlersAreToldWithTheirPlace(t *testing.T) {
+	for _, tt := range []struct{ name, handler, want string }{
+		{"no subject", "discard: {}", `worker.yaml:3:12: handlers[0].subject is required`},
+		{"no kind", "subject: a", `worker.yaml:3:12: handlers[0] has none of http, exec and discard, must have one`},
+		{"two kinds", "subject: a, discard: {}, exec: {command: [x]}", `worker.yaml:3:12: handlers[0] has 2 of http, exec and discard, must have one`},
+		{"no URL", "subject: a, http: {}", `worker.yaml:3:31: handlers[0].http.url is "", must be like http://`},
+		{"no host", `subject: a, http: {url: "http://:80/x"}`, `worker.yaml:3:37: handlers[0].http.url is "http://:80/x", must be like http://`},
+		{"port out of range", `subject: a, http: {url: "http://h:99999/x"}`, `worker.yaml:3:37: handlers[0].http.url is "http://h:99999/x", must have a port between 1 and 65535`},
+		{"fragment", `subject: a, http: {url: "http://h/x#y"}`, `worker.yaml:3:37: handlers[0].http.url is "http://h/x#y", must have no fragment`},
+		{"other scheme", `subject: a, http: {url: "ftp://u:p@x"}`, `worker.yaml:3:37: handlers[0].http.url is "ftp://***@x", must be like http://`},
+		{"status of overload", `subject: a, http: {url: "http://x", dead_letter_on: [400, 429]}`, `worker.yaml:3:71: handlers[0].http.dead_letter_on[1] is 429, which means overload`},
+		{"no status", `subject: a, http: {url: "http://x", dead_letter_on: [200]}`, `worker.yaml:3:66: handlers[0].http.dead_letter_on[0] is 200, must be a status between 300 and 599`},
+		{"header with value and file", `subject: a, http: {url: "http://x", headers: {A: {value: v, file: f}}}`, `worker.yaml:3:62: handlers[0].http.headers.A must have a value or a file`},
+		{"header of the connection", `subject: a, http: {url: "http://x", headers: {content-length: "3"}}`, `worker.yaml:3:75: handlers[0].http.headers.content-length cannot be set`},
+		{"injected header", `subject: a, http: {url: "http://x", headers: {A: "b\r\nC: d"}}`, `worker.yaml:3:62: handlers[0].http.headers.A must not hold line breaks`},
+		{"no command", "subject: a, exec: {command: []}", `worker.yaml:3:31: handlers[0].exec.command is required`},
+		{"negative delay", "subject: a, discard: {delay: -1s}", `worker.yaml:3:42: handlers[0].discard.delay is -1s, must not be negative`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := problems(t, "stream: J\ndurable: d\nhandlers: [{"+tt.handler+"}]\n", config.Sources{})
+			if len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
+				t.Errorf("problems are\n%s\nwant one:\n%s", strings.Join(got, "\n"), tt.want)
+			}
+		})
+	}
+}
+
+func TestAllMistakesAreToldAtOnceAndInTheOrderOfTheFile(t *testing.T) {
+	got := problems(t, "strem: X\nworkers: -3\ndurable: a.b\nack_wait: 5\nhandlers: [{subject: a, dicard: {}}]\n", config.Sources{
+		Environ: []string{"SPILLWAY_RETRY_JITTER=much"},
+		Set:     []string{"manage=perhaps", "nope"},
+	})
+	want := []string{
+		"SPILLWAY_RETRY_JITTER: retry.jitter is", "--set manage: manage is", "--set nope: must be key=value",
+		`worker.yaml:1:1: unknown key "strem" (did you mean "stream"?)`,
+		"worker.yaml:2:10: workers is -3, must be between 1 and", "worker.yaml:3:10: durable is",
+		"worker.yaml:4:11: ack_wait is 5", `worker.yaml:5:25: unknown key "handlers[0].dicard" (did you mean "discard"?)`,
+	}
+	if len(got) != len(want) {
+		t.Fatalf("problems are\n%s\nwant %d", strings.Join(got, "\n"), len(want))
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("problem %d is %q, want %q", i, got[i], want[i])
+		}
+	}
+}
+
+func TestWhatIsMissingIsTold(t *testing.T) {
+	got := problems(t, "", config.Sources{})
+	want := []string{"worker.yaml: handlers is empty", "worker.yaml: stream is required", "worker.yaml: durable is required"}
+	for i, line := range got {
+		if i >= len(want) || !strings.HasPrefix(line, want[i]) {
+			t.Errorf("problem %d is %q", i, line)
+		}
+	}
+}
+
+func TestAMistakeFromTheEnvironmentNamesTheVariable(t *testing.T) {
+	for variable, want := range map[string]string{
+		"SPILLWAY_WORKERS=many":    `SPILLWAY_WORKERS: workers is "many", must be a whole number`,
+		"SPILLWAY_WORKERS=-1":      `SPILLWAY_WORKERS: workers is -1, must be between 1 and 65536`,
+		"SPILLWAY_ACK_WAIT=30":     `SPILLWAY_ACK_WAIT: ack_wait is 30, which has no unit; write 30s for seconds or 30ms for milliseconds`,
+		"SPILLWAY_BUFFER_BYTES=1T": `SPILLWAY_BUFFER_BYTES: buffer.bytes is "1T", must be a size like 64MiB, 10GB or 4096`,
+	} {
+		if got := problems(t, minimal, config.Sources{Environ: []string{variable}}); len(got) != 1 || got[0] != want {
+			t.Errorf("problems of %s are %q, want %q", variable, got, want)
+		}
+	}
+}
+
+func TestWhatIsHardlyMeantIsWarnedOf(t *testing.T) {
+	c := parse(t, `
+stream: S
+durable: d
+subjects: [jobs.>]
+filter_subjects: [jobs.acme.>]
+handlers:
+  - {subject: "jobs.*.x", discard: {}}
+  - {subject: "job.*.x", discard: {}}
+  - {subject: "jobs.bolt.x", discard: {}}
+`, config.Sources{Environ: []string{"SPILLWAY_WORKRES=2", "SPILLWAY_X=secret", "SPILLWAY_CONFIG=f", "SPILLWAY_MSG_SUBJECT=s", "SPILLWAY_WORKERS=1", "OTHER=1"}})
+	want := []string{
+		"SPILLWAY_WORKRES: warning: ignored, it is of no key (did you mean SPILLWAY_WORKERS?)",
+		"SPILLWAY_X: warning: ignored, it is of no key",
+		`worker.yaml:8:15: warning: handlers[1].subject is "job.*.x", which matches nothing that is taken, subjects ["jobs.>"] and filter_subjects ["jobs.acme.>"]`,
+		`worker.yaml:9:15: warning: handlers[2].subject is "jobs.bolt.x", which matches nothing that is taken, subjects ["jobs.>"] and filter_subjects ["jobs.acme.>"]`,
+	}
+	if got := c.Warnings(); !slices.Equal(got, want) {
+		t.Errorf("warnings are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if got := parse(t, minimal, config.Sources{}).Warnings(); len(got) != 0 {
+		t.Errorf("warnings without a cause: %q", got)
+	}
+}
