@@ -33,6 +33,3 @@ func (d *depths) fell(n int) {
 		d.top--
 	}
 }
-
-// deepest is at least the depth of the deepest queue, and less than twice that.
-func (d *depths) deepest() int { return 1<<d.top - 1 }

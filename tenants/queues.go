@@ -14,7 +14,7 @@ import (
 type Queues[T any] struct {
 	config Config
 
-	// mu is held by every method but Holding, Len and Bytes, for a bounded time: no user
+	// mu is held by every method but Holding, Len and Deepest, for a bounded time: no user
 	// code runs and nothing blocks under it. Only unlock gives it up, as it announces what
 	// has changed. All fields down to closed are guarded by it.
 	mu        sync.Mutex
@@ -33,11 +33,28 @@ type Queues[T any] struct {
 	sealed    bool // nothing more is pushed, and Next ends when nothing is queued
 	closed    bool // sealed, and what was queued has been returned
 
-	queued  atomic.Int64
-	bytes   atomic.Int64
-	deepest atomic.Int64
-	holding atomic.Bool
+	// summary is what is read without the lock. It is one word, as each store of one
+	// waits for all the memory that was written before.
+	summary atomic.Uint64
 }
+
+// A summary says in one word how many items are queued, whether a queue holds, and of
+// what power of two the depth of the deepest is.
+type summary uint64
+
+func (s *scheduler) summary() summary {
+	sum := summary(s.queued)<<8 | summary(s.depths.top)<<1
+	if s.holds > 0 {
+		sum |= 1
+	}
+	return sum
+}
+
+func (s summary) holding() bool { return s&1 == 1 }
+func (s summary) queued() int   { return int(s >> 8) }
+
+// deepest is at least the depth of the deepest queue, and less than twice that.
+func (s summary) deepest() int { return 1<<(s>>1&0x7f) - 1 }
 
 // NewQueues returns empty queues, or all that is wrong with c.
 func NewQueues[T any](c Config) (*Queues[T], error) {
@@ -197,17 +214,21 @@ func (q *Queues[T]) SetOpen(class string, open bool) {
 
 // Holding reports whether a queue whose policy is to hold is past its high mark and not
 // yet down to its low mark: the source of items is to be stopped. It takes no lock.
-func (q *Queues[T]) Holding() bool { return q.holding.Load() }
+func (q *Queues[T]) Holding() bool { return summary(q.summary.Load()).holding() }
 
 // Len returns how many items are queued, running ones not counted. It takes no lock.
-func (q *Queues[T]) Len() int { return int(q.queued.Load()) }
+func (q *Queues[T]) Len() int { return summary(q.summary.Load()).queued() }
 
 // Deepest returns about how many items the fullest queue has: at least as many, and less
 // than twice as many. It takes no lock.
-func (q *Queues[T]) Deepest() int { return int(q.deepest.Load()) }
+func (q *Queues[T]) Deepest() int { return summary(q.summary.Load()).deepest() }
 
-// Bytes returns how many bytes are queued, running items not counted. It takes no lock.
-func (q *Queues[T]) Bytes() int64 { return q.bytes.Load() }
+// Bytes returns how many bytes are queued, running items not counted.
+func (q *Queues[T]) Bytes() int64 {
+	q.mu.Lock()
+	defer q.unlock()
+	return q.s.bytes
+}
 
 // Close ends all: Push and Next return ErrClosed from now on. It returns what was still
 // queued, each queue in its order; nil when closed before. Done may still be called.
@@ -247,23 +268,14 @@ func (q *Queues[T]) seal() {
 // unlock publishes what is read without the lock, gives mu up, and then wakes who is to
 // be woken and announces a relief.
 func (q *Queues[T]) unlock() {
-	if n := int64(q.s.queued); n != q.queued.Load() {
-		q.queued.Store(n)
-	}
-	if n := q.s.bytes; n != q.bytes.Load() {
-		q.bytes.Store(n)
-	}
-	if n := int64(q.s.depths.deepest()); n != q.deepest.Load() {
-		q.deepest.Store(n)
-	}
-	held, was := q.s.holds > 0, q.holding.Load()
-	if held != was {
-		q.holding.Store(held)
+	was, is := summary(q.summary.Load()), q.s.summary()
+	if is != was {
+		q.summary.Store(uint64(is))
 	}
 	woken := q.sleepers.take()
 	q.mu.Unlock()
 	woken.signal()
-	if was && !held && q.config.OnRelief != nil {
+	if was.holding() && !is.holding() && q.config.OnRelief != nil {
 		q.config.OnRelief()
 	}
 }
