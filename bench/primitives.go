@@ -7,6 +7,7 @@ import "context"
 func primitives(ctx context.Context, e *env) ([]row, error) {
 	var all []row
 	for _, measure := range []func(context.Context, *env) ([]row, error){
+		duels(guards),
 		pools,
 	} {
 		rows, err := measure(ctx, e)
