@@ -91,12 +91,11 @@ func TestALostProbeGivesUpItsPlaceAndCountsWhenItComes(t *testing.T) {
 
 func TestAFailedProbeOpensForTwiceAsLong(t *testing.T) {
 	b, until := opened(t, breaker.Config{Open: 5 * time.Second, MaxOpen: 30 * time.Second})
-	for i, want := range []time.Duration{10, 20, 30, 30, 30} {
+	for i, want := range []time.Duration{10 * time.Second, 20 * time.Second, 30 * time.Second, 30 * time.Second} {
 		now := until
 		call(t, b, now, breaker.Failure)
 		var ok bool
 		ok, until = b.Ready(now)
-		want *= time.Second
 		if d := until.Sub(now); ok || d < want*8/10 || d > want*12/10 {
 			t.Errorf("failed %d times: open for %v, want %v give or take a fifth", i+1, d, want)
 		}
