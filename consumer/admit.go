@@ -42,7 +42,7 @@ func (c *Consumer) admit(l *lane, m *nats.Msg, now, leaseStart time.Time) {
 	}
 	c.held.Add(1)
 	if err != nil {
-		c.bury(d, ReasonBadCopy, err)
+		c.deadLetter(d, ReasonBadCopy, err)
 		return
 	}
 	if !c.movable(d) { // its attempts cannot be written down: JetStream's count is all there is
@@ -96,22 +96,22 @@ func (c *Consumer) identify(d *delivery) bool {
 	tenant, err := c.askTenant(d)
 	switch {
 	case err != nil:
-		c.bury(d, ReasonBadTenant, err)
+		c.deadLetter(d, ReasonBadTenant, err)
 		return false
 	case tenant == "":
-		c.bury(d, ReasonNoTenant, errors.New("no tenant found in the subject or headers"))
+		c.deadLetter(d, ReasonNoTenant, errors.New("no tenant found in the subject or headers"))
 		return false
 	case !validTenant(tenant):
-		c.bury(d, ReasonBadTenant, fmt.Errorf("the tenant's name has %d bytes; it must have at most %d, be valid UTF-8 and hold no control characters", len(tenant), maxTenantBytes))
+		c.deadLetter(d, ReasonBadTenant, fmt.Errorf("the tenant's name has %d bytes; it must have at most %d, be valid UTF-8 and hold no control characters", len(tenant), maxTenantBytes))
 		return false
 	}
 	d.msg.Tenant = tenant
 	if d.route = c.mux.match(d.msg.Subject); d.route == nil {
-		c.bury(d, ReasonNoRoute, fmt.Errorf("no route takes the subject %q", d.msg.Subject))
+		c.deadLetter(d, ReasonNoRoute, fmt.Errorf("no route takes the subject %q", d.msg.Subject))
 		return false
 	}
 	if int64(d.size) > c.cfg.Buffer.Bytes {
-		c.bury(d, ReasonTooLarge, fmt.Errorf("the message has %d bytes, more than Buffer.Bytes, %d", d.size, c.cfg.Buffer.Bytes))
+		c.deadLetter(d, ReasonTooLarge, fmt.Errorf("the message has %d bytes, more than Buffer.Bytes, %d", d.size, c.cfg.Buffer.Bytes))
 		return false
 	}
 	return true
@@ -149,7 +149,7 @@ func (c *Consumer) judge(d *delivery, meta ackMeta) bool {
 		if meta.deliveries < strikes {
 			return true
 		}
-		c.bury(d, ReasonCrash, fmt.Errorf("delivered %d times as a suspect: each time before this one the process ended without an outcome", meta.deliveries))
+		c.deadLetter(d, ReasonCrash, fmt.Errorf("delivered %d times as a suspect: each time before this one the process ended without an outcome", meta.deliveries))
 		return false
 	}
 	if meta.deliveries <= d.lane.innocent() {
@@ -159,7 +159,7 @@ func (c *Consumer) judge(d *delivery, meta ackMeta) bool {
 		if d.msg.Attempt <= c.cfg.Retry.MaxAttempts {
 			return true
 		}
-		c.bury(d, ReasonCrash, fmt.Errorf("delivered %d times without an outcome, and too large to be moved to the suspects", meta.deliveries))
+		c.deadLetter(d, ReasonCrash, fmt.Errorf("delivered %d times without an outcome, and too large to be moved to the suspects", meta.deliveries))
 		return false
 	}
 	if c.refusedLately() {

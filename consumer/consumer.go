@@ -23,7 +23,7 @@ type Consumer struct {
 	mux       *Mux
 	js        jetstream.JetStream
 	nc        *nats.Conn
-	apiPrefix string
+	apiPrefix string // of the subjects of the JetStream API
 	log       *slog.Logger
 	logs      *logs
 
@@ -67,7 +67,7 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 		return nil, err
 	}
 	c := &Consumer{
-		cfg: cfg, js: js, nc: js.Conn(), apiPrefix: apiPrefix(js.Options()),
+		cfg: cfg, js: js, nc: js.Conn(), apiPrefix: envelope.APIPrefix(js.Options()),
 		log: cfg.Logger, logs: newLogs(cfg.Logger),
 		leases: newLeases(cfg.AckWait), outbox: newOutbox(), held: newTally(), state: StateNew,
 		deadLetters: newCounters(reasons),
@@ -100,18 +100,6 @@ func muxOf(h Handler) (*Mux, error) {
 		m.Route(Route{Subject: ">", Handler: h})
 		return m, m.validate()
 	}
-}
-
-// apiPrefix is the prefix of the JetStream API subjects, with its dot.
-func apiPrefix(o jetstream.JetStreamOptions) string {
-	prefix := o.APIPrefix
-	if o.Domain != "" {
-		prefix = "$JS." + o.Domain + ".API"
-	}
-	if prefix == "" {
-		prefix = jetstream.DefaultAPIPrefix
-	}
-	return strings.TrimSuffix(prefix, ".") + "."
 }
 
 // holdWithin is for how long a queue that is at its high watermark and emptying fast

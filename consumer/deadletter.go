@@ -18,10 +18,10 @@ const (
 	maxStackHeader = 16 << 10
 )
 
-// bury moves d to the dead letters, with what is known of why. If that stream is
+// deadLetter moves d to the dead letters, with what is known of why. If that stream is
 // full or away, the original stays and comes again.
-func (c *Consumer) bury(d *delivery, reason Reason, err error) {
-	letter, ok := c.deadLetter(d, reason, err)
+func (c *Consumer) deadLetter(d *delivery, reason Reason, err error) {
+	letter, ok := c.writeLetter(d, reason, err)
 	if !ok {
 		c.logs.move.warn("a message is too large to be dead-lettered; it stays in its stream", "reason", reason,
 			"stream", d.lane.stream, "sequence", d.source.sequence, "bytes", d.size, "error", err)
@@ -55,10 +55,10 @@ func (c *Consumer) refusedLetter(d *delivery, subject string, refusal error) {
 	c.refused(d, subject, refusal)
 }
 
-// deadLetter writes the dead letter of d. What does not fit is cut: the stack, then
+// writeLetter writes the dead letter of d. What does not fit is cut: the stack, then
 // the error, then the origin's headers and payload, if the origin still has them; ok is
 // false if nothing of that helps.
-func (c *Consumer) deadLetter(d *delivery, reason Reason, err error) (letter *move, ok bool) {
+func (c *Consumer) writeLetter(d *delivery, reason Reason, err error) (letter *move, ok bool) {
 	const reserved = len(envelope.HeaderStack) + len(envelope.HeaderError) + len(envelope.HeaderPayload) + len(envelope.AtOrigin) + 3*headerOverhead
 	header := c.letterHeader(d, d.msg.Header, reason)
 	if headerSize(header)+reserved > envelope.MaxHeaderBytes {

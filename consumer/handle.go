@@ -9,21 +9,21 @@ import (
 type ending struct {
 	result Result
 	action action
-	err    error         // for actionRetry and actionBury
+	err    error         // for actionRetry and actionDeadLetter
 	delay  time.Duration // for actionRetry, actionHandBack, actionPostpone and actionRequeue
 }
 
 type action uint8
 
 const (
-	actionAck      action = iota
-	actionRetry           // an attempt is spent
-	actionBury            // the handler said so
-	actionHandBack        // the lease was lost: no attempt is spent
-	actionGiveBack        // the drain ran out: no attempt is spent
-	actionSuspect         // to the end of the suspects: a delivery counts there
-	actionPostpone        // to the retry lane, no attempt is spent
-	actionRequeue         // stays at the head of its queue
+	actionAck        action = iota
+	actionRetry             // an attempt is spent
+	actionDeadLetter        // the handler said so
+	actionHandBack          // the lease was lost: no attempt is spent
+	actionGiveBack          // the drain ran out: no attempt is spent
+	actionSuspect           // to the end of the suspects: a delivery counts there
+	actionPostpone          // to the retry lane, no attempt is spent
+	actionRequeue           // stays at the head of its queue
 )
 
 // conclude turns what a handler returned into what it means: the table of the
@@ -40,7 +40,7 @@ func (c *Consumer) conclude(d *delivery, err error, now time.Time) ending {
 	switch verdict {
 	case verdictDeadLetter:
 		c.rests.success(d.route.state)
-		return ending{result: ResultDeadLetter, action: actionBury, err: err}
+		return ending{result: ResultDeadLetter, action: actionDeadLetter, err: err}
 	case verdictOverloaded:
 		return c.concludeOverloaded(d, delay, now)
 	case verdictRetryAfter:
@@ -96,8 +96,8 @@ func (c *Consumer) act(d *delivery, end ending, now time.Time) {
 		c.ack(d, OutcomeAck)
 	case actionRetry:
 		c.retry(d, end.err, end.delay)
-	case actionBury:
-		c.bury(d, ReasonPermanent, end.err)
+	case actionDeadLetter:
+		c.deadLetter(d, ReasonPermanent, end.err)
 	case actionSuspect:
 		c.suspect(d)
 	case actionPostpone:

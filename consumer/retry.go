@@ -31,10 +31,10 @@ func growing(lo, hi time.Duration, n int) time.Duration {
 // maxRetryDelay bounds what RetryAfter may ask for.
 const maxRetryDelay = 30 * 24 * time.Hour
 
-// retry moves d to the retry lane for its next attempt, or buries it after the last.
+// retry moves d to the retry lane for its next attempt, or dead-letters it after the last.
 func (c *Consumer) retry(d *delivery, err error, delay time.Duration) {
 	if d.msg.Attempt >= c.cfg.Retry.MaxAttempts {
-		c.bury(d, ReasonAttempts, err)
+		c.deadLetter(d, ReasonAttempts, err)
 		return
 	}
 	delay = min(delay, maxRetryDelay)
