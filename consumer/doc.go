@@ -65,9 +65,10 @@
 //
 // # Files
 //
-// config, validate, message, handler, mux, consumer: the surface. lane, slot, pull,
-// status, budget, mix: asking the server. delivery, admit, enqueue: taking in. work,
-// context, handle, rest: running. settle, lease, held, move, retry, deadletter: ending.
-// topology, keeper: streams and consumers. run, drain, tally: life and end. snapshot,
-// state, observer, counters, logs: what it tells.
+// config, defaults, validate, message, handler, mux, reach, vocabulary, consumer: the
+// surface. lane, slot, pull, status, budget, mix: asking the server. delivery, admit,
+// enqueue, pacer: taking in. work, context, handle, rest: running. settle, outbox, lease,
+// held: ending. copy, move, retry, deadletter: ending as a copy elsewhere. topology,
+// keeper: streams and consumers. run, drain, tally: life and end. snapshot, observer,
+// counters, logs: what it tells.
 package consumer

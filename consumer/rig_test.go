@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -227,4 +228,69 @@ func offline(t *testing.T) jetstream.JetStream {
 		t.Fatal(err)
 	}
 	return js
+}
+
+func must[T any](t *testing.T) func(v T, err error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func (r *rig) deleteConsumer(stream, name string) {
+	r.t.Helper()
+	if err := r.js.DeleteConsumer(r.t.Context(), stream, name); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) deleteStream(name string) {
+	r.t.Helper()
+	if err := r.js.DeleteStream(r.t.Context(), name); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) createStream(cfg jetstream.StreamConfig) {
+	r.t.Helper()
+	if _, err := r.js.CreateStream(r.t.Context(), cfg); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// byHand is a durable that a careful human makes for an Unmanaged Consumer.
+func byHand() jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: "w", AckPolicy: jetstream.AckExplicitPolicy, AckWait: 30 * time.Second, MaxDeliver: -1, MaxAckPending: 65536,
+	}
+}
+
+// runOnce runs a Consumer that cannot start, and returns why.
+func (r *rig) runOnce(cfg consumer.Config, opts ...nats.Option) error {
+	r.t.Helper()
+	p := r.process(cfg, newLedger(nil), opts...)
+	eventually(r.t, 2*time.Minute, "Run has returned", func() bool {
+		select {
+		case <-p.done:
+			return true
+		default:
+			return false
+		}
+	})
+	if n := p.nc.NumSubscriptions(); n > 1 { // one is that of the client's own requests
+		r.t.Errorf("%d subscriptions are left", n)
+	}
+	return p.err
+}
+
+func wantError(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("the error is %v, want it to name %q", err, part)
+		}
+	}
 }

@@ -1,6 +1,10 @@
 package consumer
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Snapshot is the state of a Consumer at one moment: plain data, the caller's to
 // keep. Counters only ever rise.
@@ -85,4 +89,138 @@ type TenantState struct {
 	Finished    uint64        `json:"finished"`
 	WorkerTime  time.Duration `json:"worker_time_ns"`
 	Oldest      time.Time     `json:"oldest,omitzero"` // arrival of the oldest queued message
+}
+
+// stuckHandler is how long after the end of its context a handler counts as stuck.
+const stuckHandler = 5 * time.Second
+
+// Snapshot returns the present state. It is made from counters and a pass over what
+// is held, and asks the server nothing.
+func (c *Consumer) Snapshot() Snapshot {
+	now := time.Now()
+	s := Snapshot{
+		At:             now,
+		Stream:         c.cfg.Stream,
+		Durable:        c.cfg.Durable,
+		State:          c.getState(),
+		Workers:        c.cfg.Workers,
+		InFlight:       int(c.inFlight.Load()),
+		Held:           int(c.held.Load()),
+		HeldMax:        c.cfg.Buffer.Messages,
+		HeldBytesMax:   c.cfg.Buffer.Bytes,
+		Moving:         c.mover.load(),
+		MoveWindow:     moveWindow,
+		LeasesExtended: c.leases.extended.Load(),
+		LeasesLost:     c.leases.lost.Load(),
+		DeadLetters:    c.deadLetters.snapshot(),
+		Lanes:          make([]LaneState, 0, len(c.lanes)),
+	}
+	if err := c.Ready(); err != nil {
+		s.NotReady = err.Error()
+	}
+	held := c.surveyHeld(now)
+	s.HeldBytes, s.Stuck, s.OldestAge = held.bytes, held.stuck, held.oldest
+	for _, l := range c.lanes {
+		state := l.snapshot()
+		s.Lanes = append(s.Lanes, state)
+		s.Backlog += state.Pending + max(state.AckPending, held.byLane[l.kind])
+	}
+	s.Downstreams = c.downstreamStates(now)
+	s.Tenants = c.tenantStates()
+	return s
+}
+
+// heldSurvey is what a pass over everything held tells.
+type heldSurvey struct {
+	bytes  int64
+	stuck  int
+	oldest time.Duration
+	byLane map[Lane]uint64
+}
+
+func (c *Consumer) surveyHeld(now time.Time) heldSurvey {
+	h := heldSurvey{byLane: make(map[Lane]uint64, len(c.lanes))}
+	c.leases.each(func(d *delivery) {
+		h.bytes += int64(d.size)
+		h.byLane[d.lane.kind]++
+		h.oldest = max(h.oldest, now.Sub(d.msg.Published))
+		if started := d.started.Load(); started != 0 && d.stuck(time.Unix(0, started), now) {
+			h.stuck++
+		}
+	})
+	return h
+}
+
+// stuck reports whether the handler of a running delivery ignores the end of its
+// context. It goes by what may be read while the handler runs.
+func (d *delivery) stuck(started, now time.Time) bool {
+	if ended, _ := d.run.ended(); !ended.IsZero() {
+		return now.Sub(ended) > stuckHandler
+	}
+	return d.route.Timeout > 0 && now.Sub(started) > d.route.Timeout+stuckHandler
+}
+
+func (l *lane) snapshot() LaneState {
+	s := LaneState{
+		Lane:        l.kind,
+		Consumer:    l.consumer,
+		Pulled:      l.state.pulled.Load(),
+		Redelivered: l.state.redelivered.Load(),
+		Pending:     l.state.pending.Load(),
+		AckPending:  uint64(max(l.state.ackPending.Load(), 0)),
+		Requested:   int(l.state.requested.Load()),
+		Batch:       int(l.state.batch.Load()),
+		Resets:      l.state.resets.Load(),
+	}
+	credit, _ := l.budget.free()
+	s.Credit = int(credit)
+	if at := l.state.lastMessage.Load(); at != 0 {
+		s.LastMessage = time.Unix(0, at)
+	}
+	l.state.mu.Lock()
+	defer l.state.mu.Unlock()
+	s.Paused, s.LastError = l.state.paused, l.state.lastError
+	return s
+}
+
+func (c *Consumer) downstreamStates(now time.Time) []DownstreamState {
+	queued := make(map[string]int)
+	for class, stat := range c.queues.Classes() {
+		queued[class] = stat.Queued
+	}
+	var states []DownstreamState
+	for _, d := range c.downstreams.all() {
+		states = append(states, DownstreamState{
+			Downstream: d.name,
+			Queued:     queued[d.name],
+			Settled:    d.settled.snapshot(),
+			Overloads:  d.overloads.Load(),
+			RestsUntil: c.rests.until(d, now),
+		})
+	}
+	slices.SortFunc(states, func(a, b DownstreamState) int { return cmp.Compare(a.Downstream, b.Downstream) })
+	return states
+}
+
+func (c *Consumer) tenantStates() []TenantState {
+	var states []TenantState
+	for name, stat := range c.queues.All() {
+		if name == suspectTenant {
+			continue
+		}
+		states = append(states, TenantState{
+			Tenant:      name,
+			Queued:      stat.Queued,
+			Bytes:       stat.Bytes,
+			InFlight:    stat.InFlight,
+			Weight:      stat.Weight,
+			MaxInFlight: stat.MaxInFlight,
+			Shedding:    stat.Over,
+			Finished:    stat.Finished,
+			WorkerTime:  stat.WorkerTime,
+			Oldest:      stat.Oldest,
+		})
+	}
+	slices.SortFunc(states, func(a, b TenantState) int { return cmp.Compare(a.Tenant, b.Tenant) })
+	return states
 }
