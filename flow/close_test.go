@@ -111,3 +111,40 @@ func TestCloseGivesUpWhenItsContextEnds(t *testing.T) {
 		}
 	})
 }
+
+// A worker has taken a job and not begun it when Close gives up.
+func TestAJobInTheHandsOfAWorkerIsDroppedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held, release := make(chan struct{}), make(chan struct{})
+		p := newPool(t, PoolConfig{Workers: 1, Queue: 4, ShedAbove: 1, ResumeBelow: 1, OnShed: func(shedding bool) {
+			if !shedding { // the worker, which has taken the last job
+				close(held)
+				<-release
+			}
+		}})
+		job, free := blocked()
+		p.Submit(job)
+		synctest.Wait()
+		for range 2 {
+			p.Submit(func(context.Context) {
+				select {
+				case <-held:
+					t.Error("a dropped job has run")
+				default:
+				}
+			})
+		}
+		free()
+		<-held
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := p.Close(ctx); err == nil {
+			t.Error("Close was in time")
+		}
+		close(release)
+		closed(t, p)
+		if s := p.Stats(); s.Dropped != 1 || s.Executed != 2 {
+			t.Errorf("got %+v", s)
+		}
+	})
+}

@@ -236,6 +236,37 @@ func TestAHedgeLearnsItsDelay(t *testing.T) {
 	})
 }
 
+// First calls take from 1 ms to 1 s, all alike, and hedges 1 ms. Though the slowest tenth is
+// always cut off, it stays the slowest tenth: cutting does not lower the quantile, nor
+// raise it.
+func TestWhatAHedgeCutsOffDoesNotMoveItsQuantile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHedge(t, HedgeConfig{Quantile: 0.9, Budget: 1})
+		const calls = 20_000
+		var before uint64
+		for i := range calls {
+			if i == calls/2 {
+				before = h.Stats().Hedges
+			}
+			_, err := h.Do(t.Context(), func(ctx context.Context, replica int) (int, error) {
+				d := time.Millisecond
+				if replica == 0 {
+					d *= time.Duration(1 + i*7919%1000)
+				}
+				return 0, takes(ctx, d)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := h.Stats()
+		share := float64(s.Hedges-before) / (calls / 2)
+		if share < 0.05 || share > 0.1 || s.Delay < 900*time.Millisecond || s.Delay > 960*time.Millisecond {
+			t.Errorf("%.3f of the calls were hedged after %v, want at most 0.1 after 900ms to 960ms", share, s.Delay)
+		}
+	})
+}
+
 func TestTimesKnowTheirQuantiles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var h times

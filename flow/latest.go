@@ -33,15 +33,20 @@ func NewLatestN[T any](n int) (*LatestN[T], error) {
 
 // Push adds v, and reports whether the oldest value was dropped for it. It never blocks.
 func (l *LatestN[T]) Push(v T) (dropped bool) {
+	dropped = l.put(v)
+	l.signal()
+	return dropped
+}
+
+func (l *LatestN[T]) put(v T) (dropped bool) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if dropped = l.length == len(l.ring); dropped {
 		l.shift()
 		l.dropped++
 	}
 	l.ring[(l.first+l.length)%len(l.ring)] = v
 	l.length++
-	l.mu.Unlock()
-	l.signal()
 	return dropped
 }
 

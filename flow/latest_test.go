@@ -96,6 +96,26 @@ func TestNextWaitsForAValue(t *testing.T) {
 	})
 }
 
+// Two values came before anybody who waits looked again, so there is one signal for both.
+func TestWhoTakesAValuePassesTheSignalOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLatest(t, 8)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				if _, err := l.Next(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		l.put(1)
+		l.put(2)
+		l.signal()
+		wg.Wait()
+	})
+}
+
 // Every value pushed is taken, held or counted as dropped, whoever races.
 func TestLatestNLosesCountOfNothing(t *testing.T) {
 	l := newLatest(t, 4)

@@ -230,18 +230,21 @@ func TestAPanicInAStageIsAnError(t *testing.T) {
 func TestAPipelineEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("enough")
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Second, cause)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, cause) // by then all is full
 		defer cancel()
 		p := NewPipeline()
 		var after atomic.Int64
-		out := MapOrdered(Source(p, Stage{Buffer: 3}, numbers(1<<40)), Stage{Workers: 3, Buffer: 3}, func(ctx context.Context, v int) (int, error) {
+		out := MapOrdered(Source(p, Stage{Buffer: 3}, numbers(1<<40)), Stage{Workers: 3, Buffer: 30}, func(ctx context.Context, v int) (int, error) {
 			if ctx.Err() != nil {
 				after.Add(1)
 			}
 			time.Sleep(time.Second)
 			return v, nil
 		})
-		Sink(out, Stage{}, func(ctx context.Context, _ int) error {
+		Sink(out, Stage{Workers: 8}, func(ctx context.Context, _ int) error {
+			if ctx.Err() != nil {
+				after.Add(1)
+			}
 			<-ctx.Done() // stuck
 			return nil
 		})
@@ -249,10 +252,28 @@ func TestAPipelineEndsWithItsContext(t *testing.T) {
 		if err := p.Run(ctx); err != cause {
 			t.Errorf("got %v", err)
 		}
-		if took := time.Since(began); took != 10*time.Second || after.Load() != 0 {
+		if took := time.Since(began); took != time.Minute || after.Load() != 0 {
 			t.Errorf("took %v, %d values begun after the end", took, after.Load())
 		}
 	})
+}
+
+func TestNothingIsEmittedAfterTheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := NewPipeline()
+	out := Source(p, Stage{Buffer: 100}, func(_ context.Context, emit func(int) bool) error {
+		for i := range 50 {
+			if emit(i) {
+				t.Error("emit is true, though there is room only")
+			}
+		}
+		return nil
+	})
+	Sink(out, Stage{}, func(context.Context, int) error { return nil })
+	if err := p.Run(ctx); err != context.Canceled {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestAPipelineThatIsNotBuiltRightDoesNotStart(t *testing.T) {
