@@ -1,7 +1,7 @@
 // Command bench measures Spillway beside its peers, in one run on one machine, and
 // says whether the figures it claims hold there.
 //
-//	go run . [flags] throughput|distance|isolation|memory|scheduler|all
+//	go run . [flags] throughput|distance|isolation|memory|scheduler|primitives|all
 //
 // Every scenario runs on an embedded nats-server with file storage in a temporary
 // directory. Contestants take turns, round by round, on streams that were filled
@@ -20,5 +20,6 @@
 // races; race: one contestant against the clock, cpu and profile beside it; plain,
 // watermill, spillway: the contestants. isolation: rounds of laps; lap: a flood beside
 // a quiet tenant. memory: consumers in processes of their own; child: such a process,
-// gauge: what it uses. scheduler: the queues alone.
+// gauge: what it uses. scheduler: the queues alone. primitives: the packages that need no
+// NATS, each beside its peers; primitives_flow: pools.
 package main

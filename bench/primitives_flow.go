@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -134,11 +135,11 @@ func submits(ctx context.Context, e *env, workers int) ([]row, error) {
 }
 
 func lastOf(took [][]float64) string {
-	var line string
+	var line strings.Builder
 	for i, s := range submitters {
-		line += fmt.Sprintf("  %s %.0f ns", s.name, took[i][len(took[i])-1])
+		fmt.Fprintf(&line, "  %s %.0f ns", s.name, took[i][len(took[i])-1])
 	}
-	return line
+	return line.String()
 }
 
 func benchSubmit(s submitter, workers int) (testing.BenchmarkResult, error) {
