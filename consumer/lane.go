@@ -102,7 +102,7 @@ type laneState struct {
 	batch               atomic.Int64
 	lastMessage         atomic.Int64 // unix nanoseconds
 	mu                  sync.Mutex
-	paused              string
+	paused              PauseReason
 	lastError           string
 	stuckSince          time.Time // no sign of life since then
 }
