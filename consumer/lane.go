@@ -61,7 +61,8 @@ type lane struct {
 	suspended atomic.Bool // shared: the consumer is gone, and what has its name next may be another
 	state     laneState   // shared
 	repaired  chan struct{}
-	broken    bool // waits for repaired
+	flow      *flow // of an overflow lane
+	broken    bool  // waits for repaired
 }
 
 // pullLimits are what a request may ask for; the consumer's own limits lower them.

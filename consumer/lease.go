@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -30,7 +31,7 @@ type leases struct {
 	margin time.Duration // how much earlier than AckWait we give up
 
 	mu    sync.Mutex
-	lanes []*lane // whose held tables mu guards; fixed by New
+	lanes []*lane // whose held tables mu guards
 
 	extended, lost counter
 
@@ -114,6 +115,34 @@ func (ls *leases) judge(d *delivery, now time.Time) bool {
 	d.lease.lost = true
 	ls.lost.Add(1)
 	return true
+}
+
+// employ adds a lane.
+func (ls *leases) employ(l *lane) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.lanes = append(ls.lanes, l)
+}
+
+// dismiss takes out a lane that receives nothing any more, if nothing of it is held.
+func (ls *leases) dismiss(l *lane) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for range l.held.all {
+		return false
+	}
+	ls.lanes = slices.DeleteFunc(ls.lanes, func(o *lane) bool { return o == l })
+	return true
+}
+
+// count returns how many messages of l are held.
+func (ls *leases) count(l *lane) (n uint64) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for range l.held.all {
+		n++
+	}
+	return n
 }
 
 // void says that the messages held of a lane that were published before created are

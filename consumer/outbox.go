@@ -26,6 +26,7 @@ const (
 	verbNothing verb = iota // the server finds out when AckWait is over
 	verbAck
 	verbNak
+	verbTerm   // the server forgets it
 	verbExtend // the delivery is kept: no settlement
 	verbTold   // no delivery at all: everything before it has been told
 )
@@ -148,7 +149,7 @@ func (c *Consumer) send(n *note, connected bool) {
 		// it a third time.
 		n.verb, n.outcome = verbNothing, OutcomeLeaseLost
 	}
-	if n.verb == verbNak && !connected {
+	if n.verb != verbAck && !connected {
 		n.verb = verbNothing // it would be sent at the reconnect, when the same holds
 	}
 	if n.lease.void || d.lane.suspended.Load() {
@@ -158,7 +159,10 @@ func (c *Consumer) send(n *note, connected bool) {
 		return
 	}
 	wire := wireAck
-	if n.verb == verbNak {
+	switch n.verb {
+	case verbTerm:
+		wire = wireTerm
+	case verbNak:
 		c.outbox.scratch = appendNak(c.outbox.scratch[:0], n.delay)
 		wire = c.outbox.scratch // Publish copies it
 	}
@@ -214,12 +218,13 @@ func (c *Consumer) letGo(notes []note) {
 	}
 }
 
-func (n *note) settles() bool { return n.verb <= verbNak }
+func (n *note) settles() bool { return n.verb <= verbTerm }
 
 // What a delivery's ack subject understands.
 var (
 	wireAck        = []byte("+ACK")
 	wireInProgress = []byte("+WPI")
+	wireTerm       = []byte("+TERM")
 )
 
 // appendNak is a hand-back for at least delay. The delay is always sent: a bare nak is

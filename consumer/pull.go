@@ -45,6 +45,9 @@ func (l *lane) blocked(now time.Time) PauseReason {
 		if !l.c.workerFor(now) {
 			return PauseWorkers
 		}
+	case l.kind == LaneOverflow:
+		_, reason := l.c.spillway.room(l.flow)
+		return reason
 	case l.c.mover.congested():
 		return PauseMoves
 	case l.kind == LaneMain && l.c.queues.Holding():
@@ -60,7 +63,7 @@ func (l *lane) request(now time.Time) PauseReason {
 		if s.messages > 0 {
 			continue
 		}
-		batch, bytes := l.credit()
+		batch, bytes := l.creditOf()
 		if batch == 0 {
 			if l.state.requested.Load() > 0 {
 				return "" // something is in flight
@@ -68,17 +71,24 @@ func (l *lane) request(now time.Time) PauseReason {
 			return PauseBuffer
 		}
 		l.send(s, batch, bytes, now)
-		if l.needs > 0 || l.kind == LaneSuspect {
+		if l.needs > 0 || l.kind == LaneSuspect || l.kind == LaneOverflow {
 			return "" // one at a time
 		}
 	}
 	return ""
 }
 
+func (l *lane) creditOf() (batch int, bytes int64) {
+	if l.kind == LaneOverflow {
+		return l.overflowCredit()
+	}
+	return l.credit()
+}
+
 // credit returns what the next request may ask for. A batch of 0 means none; bytes
 // of 0 means that the one message asked for may have any size.
 func (l *lane) credit() (batch int, bytes int64) {
-	messages, free := l.budget.free()
+	messages, free := l.free()
 	requested := l.state.requested.Load()
 	if messages == 0 {
 		return l.waitFor(1)
@@ -140,14 +150,29 @@ func (l *lane) creditForLarge(free int64) (int, int64) {
 	case free > 0:
 		return 1, 0
 	default:
-		messages, _ := l.budget.free()
+		messages, _ := l.free()
 		return l.waitFor(messages + 1) // until something is settled
 	}
 }
 
+// free is what the lane may reserve.
+func (l *lane) free() (messages, bytes int64) {
+	messages, bytes = l.budget.free()
+	if l.kind == LaneMain {
+		m, b := l.c.spillway.reserved()
+		messages, bytes = max(messages-m, 0), max(bytes-b, 0)
+	}
+	return messages, bytes
+}
+
 // waitFor makes the lane wake when so many messages are free.
 func (l *lane) waitFor(messages int64) (int, int64) {
-	if !l.budget.await(messages) {
+	b := &l.budget
+	if l.kind == LaneMain { // what it lacks, others may have
+		reserved, _ := l.c.spillway.reserved()
+		b, messages = b.group, min(messages+reserved, b.group.maxMessages)
+	}
+	if !b.await(messages) {
 		l.wake()
 	}
 	return 0, 0
@@ -155,6 +180,9 @@ func (l *lane) waitFor(messages int64) (int, int64) {
 
 // send asks for batch messages of bytes bytes on s.
 func (l *lane) send(s *slot, batch int, bytes int64, now time.Time) {
+	if l.flow != nil {
+		l.c.spillway.asking(l.flow)
+	}
 	s.number++
 	s.messages, s.batch, s.bytes = batch, batch, bytes
 	s.sentAt, s.alive, s.expires = now, now, l.limits.expires
@@ -171,15 +199,23 @@ func (l *lane) send(s *slot, batch int, bytes int64, now time.Time) {
 func (l *lane) wireRequest(batch int, bytes int64) []byte {
 	b := append(make([]byte, 0, 128), `{"batch":`...)
 	b = strconv.AppendInt(b, int64(batch), 10)
+	if l.kind == LaneOverflow { // it is answered at once: what is reserved for it is for others soon
+		b = append(b, `,"no_wait":true`...)
+		return append(appendMaxBytes(b, bytes), '}')
+	}
 	b = append(b, `,"expires":`...)
 	b = strconv.AppendInt(b, int64(l.limits.expires), 10)
 	b = append(b, `,"idle_heartbeat":`...)
 	b = strconv.AppendInt(b, int64(heartbeat(l.limits.expires)), 10)
+	return append(appendMaxBytes(b, bytes), '}')
+}
+
+func appendMaxBytes(b []byte, bytes int64) []byte {
 	if bytes > 0 {
 		b = append(b, `,"max_bytes":`...)
 		b = strconv.AppendInt(b, bytes, 10)
 	}
-	return append(b, '}')
+	return b
 }
 
 // heartbeat is how often a parked request must show a sign of life. The server wants
@@ -222,6 +258,11 @@ func (l *lane) status(s *slot, m *nats.Msg, now time.Time) {
 	switch status {
 	case statusDone:
 		l.alive()
+	case statusNothing:
+		l.alive()
+		if l.flow != nil {
+			l.c.spillway.empty(l.flow)
+		}
 	case statusTooSmall:
 		l.alive()
 		if untouched { // otherwise a fresh request may be large enough

@@ -88,6 +88,7 @@ type TenantState struct {
 	Shedding    bool          `json:"shedding"`
 	Finished    uint64        `json:"finished"`
 	WorkerTime  time.Duration `json:"worker_time_ns"`
+	Overflow    uint64        `json:"overflow"`        // messages in its overflow: on their way there, in the stream, and waiting behind it
 	Oldest      time.Time     `json:"oldest,omitzero"` // arrival of the oldest queued message
 }
 
@@ -120,7 +121,7 @@ func (c *Consumer) Snapshot() Snapshot {
 	}
 	held := c.surveyHeld(now)
 	s.HeldBytes, s.Stuck, s.OldestAge = held.bytes, held.stuck, held.oldest
-	for _, l := range c.lanes {
+	for _, l := range c.allLanes() {
 		state := l.snapshot()
 		s.Lanes = append(s.Lanes, state)
 		s.Backlog += state.Pending + max(state.AckPending, held.byLane[l.kind])

@@ -3,6 +3,7 @@ package consumer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ func (p TenantPolicy) validate(c *check, field string) {
 	between(c, field+".Low", p.Low, 0, p.High)
 	between(c, field+".Weight", p.Weight, minWeight, maxWeight)
 	between(c, field+".MaxInFlight", p.MaxInFlight, 0, maxWorkers)
-	c.that(p.OnOverflow == OverflowDelay || p.OnOverflow == OverflowHold, "%s.OnOverflow is %q, must be %q or %q", field, p.OnOverflow, OverflowDelay, OverflowHold)
+	c.that(slices.Contains(OverflowPolicies(), p.OnOverflow), "%s.OnOverflow is %q, must be one of %q", field, p.OnOverflow, OverflowPolicies())
 }
 
 // check collects mistakes.
