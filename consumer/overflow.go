@@ -188,6 +188,28 @@ func (s *spillway) more(f *flow) {
 // a consumer for twice AckWait after its last request.
 func (s *spillway) quantum() time.Duration { return s.c.overflowLinger() }
 
+// overflow returns what each tenant has in overflows: on its way there, in the stream,
+// and waiting behind.
+func (s *spillway) overflow() map[string]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]uint64, len(s.flows))
+	for _, f := range s.flows {
+		tenant, _, ok := f.names()
+		if !ok {
+			tenant = f.key.tenant
+		}
+		n := f.stored
+		if f.lane != nil {
+			n = f.lane.state.pending.Load()
+		}
+		if n += uint64(f.unconfirmed + len(f.behind)); n > 0 {
+			all[tenant] += n
+		}
+	}
+	return all
+}
+
 // tidy ends lanes that have nothing to do, or have had their time while others stand in
 // line, and forgets flows that were calm for a while.
 func (s *spillway) tidy(now time.Time) {

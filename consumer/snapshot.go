@@ -205,10 +205,13 @@ func (c *Consumer) downstreamStates(now time.Time) []DownstreamState {
 
 func (c *Consumer) tenantStates() []TenantState {
 	var states []TenantState
+	overflow := c.spillway.overflow()
 	for name, stat := range c.queues.All() {
 		if name == suspectTenant {
 			continue
 		}
+		spilled := overflow[name]
+		delete(overflow, name)
 		states = append(states, TenantState{
 			Tenant:      name,
 			Queued:      stat.Queued,
@@ -219,8 +222,12 @@ func (c *Consumer) tenantStates() []TenantState {
 			Shedding:    stat.Over,
 			Finished:    stat.Finished,
 			WorkerTime:  stat.WorkerTime,
+			Overflow:    spilled,
 			Oldest:      stat.Oldest,
 		})
+	}
+	for name, spilled := range overflow { // of whom nothing is here
+		states = append(states, TenantState{Tenant: name, Weight: c.cfg.Tenants.Weight, MaxInFlight: c.cfg.Tenants.MaxInFlight, Overflow: spilled})
 	}
 	slices.SortFunc(states, func(a, b TenantState) int { return cmp.Compare(a.Tenant, b.Tenant) })
 	return states

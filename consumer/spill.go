@@ -216,6 +216,11 @@ func (s *spillway) moved(f *flow, stored bool) {
 	if stored {
 		f.confirmed++
 		f.dry = false
+		if f.lane != nil {
+			f.lane.state.pending.Add(1) // until a message tells better
+		} else {
+			f.stored++
+		}
 	}
 	s.review(f)
 	s.mu.Unlock()
