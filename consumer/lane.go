@@ -53,6 +53,8 @@ type lane struct {
 	mix     mix
 	needs   int64 // max_bytes that the next request must have at least; 0: any
 
+	heaviness float64 // bytes that messages take lately, for each on the wire; at least 1
+
 	failures int       // requests lost since the last sign of life
 	resume   time.Time // no request before this
 
@@ -121,6 +123,7 @@ func newLane(c *Consumer, kind Lane, stream, consumer string, messages, bytes in
 			transit: int(messages),
 		},
 	}
+	l.heaviness = heaviest
 	l.held = newHeldTable(messages)
 	l.budget.maxMessages, l.budget.maxBytes, l.budget.wake = messages, bytes, l.wake
 	return l

@@ -99,11 +99,11 @@ func (l *lane) credit() (batch int, bytes int64) {
 	if l.needs > 0 {
 		return l.creditForLarge(free)
 	}
-	bytes = min(free/slotsPerLane, l.limits.bytes)
+	bytes = free / slotsPerLane
 	if bytes < l.budget.maxBytes/16 && l.budget.messages.Load() > 0 {
 		return l.waitFor(messages + 1) // until something is settled
 	}
-	return batch, max(bytes, 1)
+	return batch, max(min(int64(float64(bytes)/l.heaviness), l.limits.bytes), 1)
 }
 
 // transit is how much the lane may have asked for at once. What comes may all be one
