@@ -32,6 +32,7 @@ type keeper struct {
 	ackFloor uint64               // all of the stream up to this is done, as last seen
 	known    bool                 // ackFloor was seen
 	created  map[string]time.Time // when each stream was created
+	made     map[Lane]time.Time   // when the consumer of each lane was created
 	trouble  map[Lane]error
 }
 
@@ -41,6 +42,7 @@ func newKeeper(c *Consumer) *keeper {
 		repairs: make(chan *lane, 8),
 		looks:   make(chan struct{}, 1),
 		created: make(map[string]time.Time),
+		made:    make(map[Lane]time.Time),
 		trouble: make(map[Lane]error),
 	}
 	c.leases.reborn = k.lookSoon
@@ -65,6 +67,7 @@ func (k *keeper) repair(l *lane, reason string) {
 type patient struct {
 	next    time.Time // when to look again
 	backoff time.Duration
+	made    time.Time // when the consumer that it lost was created
 }
 
 var errClosed = errors.New("consumer: the connection to NATS was closed")
@@ -85,7 +88,7 @@ func (k *keeper) run(ctx context.Context) error {
 	for {
 		select {
 		case l := <-k.repairs:
-			patients[l] = &patient{next: time.Now().Add(rand.N(repairMin)), backoff: repairMin}
+			patients[l] = &patient{next: time.Now().Add(rand.N(repairMin)), backoff: repairMin, made: k.madeAt(l)}
 		case now := <-visit.C:
 			if err := k.visit(ctx, patients, now); err != nil {
 				return err
@@ -137,6 +140,7 @@ func (k *keeper) visit(ctx context.Context, patients map[*lane]*patient, now tim
 		case err == nil:
 			k.c.log.Info("the lane goes on", "lane", l.kind, "stream", l.stream, "consumer", l.consumer)
 			delete(patients, l)
+			l.resume(k.madeAt(l).Equal(p.made))
 			l.repaired <- struct{}{}
 			continue
 		case errors.Is(err, errIncompatible):
@@ -208,13 +212,21 @@ func unanswered(err error) bool {
 func (k *keeper) seen(l *lane, info *jetstream.ConsumerInfo) {
 	l.state.pending.Store(info.NumPending)
 	l.state.ackPending.Store(int64(info.NumAckPending))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.made[l.kind] = info.Created
 	if l.kind != LaneMain {
 		return
 	}
 	k.c.maxAway.Store(int64(orElse(info.Config.MaxAckPending, maxAckPending)) / 2)
+	k.ackFloor, k.known = info.AckFloor.Stream, true
+}
+
+// madeAt returns when the consumer of l was created, as last seen.
+func (k *keeper) madeAt(l *lane) time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.ackFloor, k.known = info.AckFloor.Stream, true
+	return k.made[l.kind]
 }
 
 // orElse returns n, or other if n says that there is no bound.

@@ -56,7 +56,7 @@ type lane struct {
 	heaviness float64 // bytes that messages take lately, for each on the wire; at least 1
 
 	failures int       // requests lost since the last sign of life
-	resume   time.Time // no request before this
+	notUntil time.Time // no request before this
 
 	budget    budget      // shared
 	held      heldTable   // shared; guarded by leases.mu
@@ -265,7 +265,7 @@ func (l *lane) reconnect() {
 		_ = l.dropped[i].sub.Unsubscribe()
 		l.mark(l.dropped[i].marker)
 	}
-	l.resume = time.Time{}
+	l.notUntil = time.Time{}
 	l.state.mu.Lock()
 	defer l.state.mu.Unlock()
 	if !l.state.stuckSince.IsZero() {

@@ -39,7 +39,7 @@ func (l *lane) blocked(now time.Time) PauseReason {
 		return PauseConsumer
 	case !l.nc.IsConnected():
 		return PauseDisconnected
-	case now.Before(l.resume):
+	case now.Before(l.notUntil):
 		return PauseBackoff
 	case l.kind == LaneSuspect:
 		if !l.c.workerFor(now) {
@@ -259,7 +259,7 @@ func (l *lane) fail(text string, now time.Time) {
 	l.failures++
 	backoff := min(resumeMin<<min(l.failures, 10), resumeMax)
 	backoff = backoff/2 + rand.N(backoff)
-	l.resume = now.Add(backoff)
+	l.notUntil = now.Add(backoff)
 	time.AfterFunc(backoff, l.wake)
 	l.state.resets.Add(1)
 	l.state.mu.Lock()
@@ -314,13 +314,26 @@ func (l *lane) repair(reason string) {
 // then the failures count, and the backoff grows.
 func (l *lane) mend() {
 	l.broken = false
-	l.suspended.Store(false)
+	l.resume(true) // again, if a late answer to an old request has suspended it meanwhile
 	now := time.Now()
 	for i := range l.slots {
 		if l.slots[i].messages > 0 {
 			l.drop(&l.slots[i], now)
 		}
 	}
+}
+
+// resume lets settlements go on, and decides on those that were kept: they are for the
+// consumer that delivered the messages.
+func (l *lane) resume(same bool) {
+	if !l.suspended.Swap(false) {
+		return
+	}
+	decision := verbForgo
+	if same {
+		decision = verbResume
+	}
+	l.c.outbox.put(note{verb: decision, lane: l})
 }
 
 // PullError says why a pull request was lost.
