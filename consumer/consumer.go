@@ -36,6 +36,7 @@ type Consumer struct {
 	lanes  []*lane
 	pacer  pacer
 	rests  rests
+	alarms alarms
 
 	downstreams downstreams
 	deadLetters counters[Reason]

@@ -260,7 +260,7 @@ func (l *lane) fail(text string, now time.Time) {
 	backoff := min(resumeMin<<min(l.failures, 10), resumeMax)
 	backoff = backoff/2 + rand.N(backoff)
 	l.notUntil = now.Add(backoff)
-	time.AfterFunc(backoff, l.wake)
+	l.c.alarms.after(backoff, l.wake)
 	l.state.resets.Add(1)
 	l.state.mu.Lock()
 	l.state.lastError = text

@@ -29,6 +29,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		return err
 	}
 	defer c.setState(StateStopped)
+	defer c.alarms.stop()
 	if err := c.prepare(ctx); err != nil {
 		c.close()
 		if ctx.Err() != nil {
