@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,6 +40,7 @@ type Consumer struct {
 	spillBudget budget // of the overflow lanes, a part of shared
 	pacer       pacer
 	rests       rests
+	alarms      alarms
 
 	downstreams downstreams
 	deadLetters counters[Reason]
@@ -55,7 +57,9 @@ type Consumer struct {
 
 	mu    sync.Mutex // guards state and changes of observers
 	state State
-	// spawnWorker starts one more worker; it is set by Run.
+	// base is the parent of all runs, and spawnWorker starts one more worker. Both are
+	// set by Run.
+	base        context.Context
 	spawnWorker spawnFunc
 }
 

@@ -16,15 +16,16 @@ type delivery struct {
 	lane  *lane
 	msg   Message // what the handler sees
 	route *Route  // nil until admitted
-	size  int     // bytes, as the server counts them
+	size  int     // bytes, as the budget counts them: on the wire, and what the headers take beyond
 
 	// The message that was delivered: for a copy, the copy. The origin is in msg.
 	source source
 	chain  *delivery // in the lane's held table
 
-	run       runContext
-	started   atomic.Int64 // unix nanoseconds; 0: not running
-	overloads int32        // overload answers so far, for the growing backoff
+	firstRun  runContext
+	laterRun  atomic.Pointer[runContext] // nil during the first run; see beginRun
+	started   atomic.Int64               // unix nanoseconds; 0: not running
+	overloads int32                      // overload answers so far, for the growing backoff
 	settled   atomic.Bool
 	lease     lease // guarded by leases.mu
 }

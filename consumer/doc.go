@@ -69,6 +69,6 @@
 // surface. lane, slot, pull, status, budget, mix: asking the server. delivery, admit,
 // enqueue, pacer: taking in. work, context, handle, rest: running. settle, outbox, lease,
 // held: ending. copy, move, retry, deadletter: ending as a copy elsewhere. topology,
-// keeper: streams and consumers. run, drain, tally: life and end. snapshot, observer,
+// keeper: streams and consumers. run, drain, tally, alarms: life and end. snapshot, observer,
 // counters, logs: what it tells.
 package consumer

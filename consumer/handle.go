@@ -33,7 +33,7 @@ func (c *Consumer) conclude(d *delivery, err error, now time.Time) ending {
 		c.rests.success(d.route.state)
 		return ending{result: ResultSuccess, action: actionAck}
 	}
-	if _, cause := d.run.ended(); cause != nil {
+	if _, cause := d.run().ended(); cause != nil {
 		return c.concludeCanceled(d, cause)
 	}
 	verdict, delay := verdictOf(err)
@@ -54,7 +54,7 @@ func resultOf(d *delivery, err error, now time.Time) Result {
 	if _, ok := errors.AsType[*PanicError](err); ok {
 		return ResultPanic
 	}
-	if deadline, ok := d.run.Deadline(); ok && !now.Before(deadline) {
+	if deadline, ok := d.run().Deadline(); ok && !now.Before(deadline) {
 		return ResultTimeout
 	}
 	return ResultError

@@ -68,6 +68,7 @@ func (k *keeper) equip(l *lane) { k.repairs <- l } // there are more places than
 type patient struct {
 	next    time.Time // when to look again
 	backoff time.Duration
+	made    time.Time // when the consumer that it lost was created
 }
 
 var errClosed = errors.New("consumer: the connection to NATS was closed")
@@ -91,7 +92,7 @@ func (k *keeper) run(ctx context.Context) error {
 	for {
 		select {
 		case l := <-k.repairs:
-			patients[l] = &patient{next: time.Now().Add(patience(l)), backoff: repairMin}
+			patients[l] = &patient{next: time.Now().Add(patience(l)), backoff: repairMin, made: k.madeAt(l)}
 		case now := <-visit.C:
 			if err := k.visit(ctx, patients, now); err != nil {
 				return err
@@ -148,6 +149,7 @@ func (k *keeper) visit(ctx context.Context, patients map[*lane]*patient, now tim
 		case err == nil:
 			k.c.log.Info("the lane goes on", "lane", l.kind, "stream", l.stream, "consumer", l.consumer)
 			delete(patients, l)
+			l.resume(k.madeAt(l).Equal(p.made))
 			select {
 			case l.repaired <- struct{}{}:
 			default: // it has ended, and will look when it runs again
@@ -248,13 +250,21 @@ func (k *keeper) seen(l *lane, info *jetstream.ConsumerInfo) {
 	if l.flow != nil && info.NumPending > 0 {
 		k.c.spillway.more(l.flow)
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	l.made = info.Created
 	if l.kind != LaneMain {
 		return
 	}
 	k.c.maxAway.Store(int64(orElse(info.Config.MaxAckPending, maxAckPending)) / 2)
+	k.ackFloor, k.known = info.AckFloor.Stream, true
+}
+
+// madeAt returns when the consumer of l was created, as last seen.
+func (k *keeper) madeAt(l *lane) time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.ackFloor, k.known = info.AckFloor.Stream, true
+	return l.made
 }
 
 // orElse returns n, or other if n says that there is no bound.

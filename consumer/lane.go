@@ -53,16 +53,19 @@ type lane struct {
 	mix     mix
 	needs   int64 // max_bytes that the next request must have at least; 0: any
 
+	heaviness float64 // bytes that messages take lately, for each on the wire; at least 1
+
 	failures int       // requests lost since the last sign of life
-	resume   time.Time // no request before this
+	notUntil time.Time // no request before this
 
 	budget    budget      // shared
 	held      heldTable   // shared; guarded by leases.mu
 	suspended atomic.Bool // shared: the consumer is gone, and what has its name next may be another
 	state     laneState   // shared
 	repaired  chan struct{}
-	flow      *flow // of an overflow lane
-	broken    bool  // waits for repaired
+	flow      *flow     // of an overflow lane
+	made      time.Time // when its consumer was created; guarded by keeper.mu
+	broken    bool      // waits for repaired
 }
 
 // pullLimits are what a request may ask for; the consumer's own limits lower them.
@@ -122,6 +125,7 @@ func newLane(c *Consumer, kind Lane, stream, consumer string, messages, bytes in
 			transit: int(messages),
 		},
 	}
+	l.heaviness = heaviest
 	l.held = newHeldTable(messages)
 	l.budget.maxMessages, l.budget.maxBytes, l.budget.wake = messages, bytes, l.wake
 	return l
@@ -263,7 +267,7 @@ func (l *lane) reconnect() {
 		_ = l.dropped[i].sub.Unsubscribe()
 		l.mark(l.dropped[i].marker)
 	}
-	l.resume = time.Time{}
+	l.notUntil = time.Time{}
 	l.state.mu.Lock()
 	defer l.state.mu.Unlock()
 	if !l.state.stuckSince.IsZero() {

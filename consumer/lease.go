@@ -183,14 +183,14 @@ func (ls *leases) giveUp(now time.Time) {
 		}
 	})
 	for _, d := range lost {
-		d.run.end(ErrLeaseLost)
+		d.run().end(ErrLeaseLost)
 	}
 }
 
 // due returns an extension for each lease that is older than a third of AckWait.
 func (ls *leases) due(now time.Time) (extensions []note) {
 	ls.each(func(d *delivery) {
-		if !d.lease.lost && now.Sub(d.lease.start) >= ls.wait/3 {
+		if !d.lease.lost && !d.settled.Load() && now.Sub(d.lease.start) >= ls.wait/3 {
 			extensions = append(extensions, note{d: d, verb: verbExtend, lease: d.lease})
 		}
 	})
@@ -203,7 +203,7 @@ func (ls *leases) extend(extensions []note, now time.Time) {
 	defer ls.mu.Unlock()
 	for i := range extensions {
 		n := &extensions[i]
-		if n.d.lease.reply == n.lease.reply && !n.d.lease.lost {
+		if n.d.lease.reply == n.lease.reply && !n.d.lease.lost && !n.d.settled.Load() { // if it was, maybe nothing was sent
 			n.d.lease.start = now
 		}
 	}

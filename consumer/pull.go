@@ -39,7 +39,7 @@ func (l *lane) blocked(now time.Time) PauseReason {
 		return PauseConsumer
 	case !l.nc.IsConnected():
 		return PauseDisconnected
-	case now.Before(l.resume):
+	case now.Before(l.notUntil):
 		return PauseBackoff
 	case l.kind == LaneSuspect:
 		if !l.c.workerFor(now) {
@@ -109,11 +109,11 @@ func (l *lane) credit() (batch int, bytes int64) {
 	if l.needs > 0 {
 		return l.creditForLarge(free)
 	}
-	bytes = min(free/slotsPerLane, l.limits.bytes)
+	bytes = free / slotsPerLane
 	if bytes < l.budget.maxBytes/16 && l.budget.messages.Load() > 0 {
 		return l.waitFor(messages + 1) // until something is settled
 	}
-	return batch, max(bytes, 1)
+	return batch, max(min(int64(float64(bytes)/l.heaviness), l.limits.bytes), 1)
 }
 
 // transit is how much the lane may have asked for at once. What comes may all be one
@@ -300,8 +300,8 @@ func (l *lane) fail(text string, now time.Time) {
 	l.failures++
 	backoff := min(resumeMin<<min(l.failures, 10), resumeMax)
 	backoff = backoff/2 + rand.N(backoff)
-	l.resume = now.Add(backoff)
-	time.AfterFunc(backoff, l.wake)
+	l.notUntil = now.Add(backoff)
+	l.c.alarms.after(backoff, l.wake)
 	l.state.resets.Add(1)
 	l.state.mu.Lock()
 	l.state.lastError = text
@@ -355,13 +355,26 @@ func (l *lane) repair(reason string) {
 // then the failures count, and the backoff grows.
 func (l *lane) mend() {
 	l.broken = false
-	l.suspended.Store(false)
+	l.resume(true) // again, if a late answer to an old request has suspended it meanwhile
 	now := time.Now()
 	for i := range l.slots {
 		if l.slots[i].messages > 0 {
 			l.drop(&l.slots[i], now)
 		}
 	}
+}
+
+// resume lets settlements go on, and decides on those that were kept: they are for the
+// consumer that delivered the messages.
+func (l *lane) resume(same bool) {
+	if !l.suspended.Swap(false) {
+		return
+	}
+	decision := verbForgo
+	if same {
+		decision = verbResume
+	}
+	l.c.outbox.put(note{verb: decision, lane: l})
 }
 
 // PullError says why a pull request was lost.

@@ -87,7 +87,7 @@ func (r *rests) overloaded(c *Consumer, s *downstreamState, now time.Time) {
 	s.until = now.Add(rest)
 	r.mu.Unlock()
 	c.queues.SetOpen(s.name, false)
-	time.AfterFunc(rest, func() { c.queues.SetOpen(s.name, true) })
+	c.alarms.after(rest, func() { c.queues.SetOpen(s.name, true) })
 	c.log.Info("a downstream answers nothing but overload and rests", "downstream", s.name, "for", rest)
 }
 

@@ -29,6 +29,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		return err
 	}
 	defer c.setState(StateStopped)
+	defer c.alarms.stop()
 	if err := c.prepare(ctx); err != nil {
 		c.close()
 		if ctx.Err() != nil {
@@ -130,6 +131,7 @@ func (c *Consumer) startHelpers(ctx context.Context, cr *crew) {
 }
 
 func (c *Consumer) startWorkers(ctx context.Context, cr *crew) {
+	c.base = ctx
 	c.spawnWorker = func(ctx context.Context) {
 		cr.workers.Go(func() { c.work(ctx) })
 	}

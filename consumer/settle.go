@@ -35,6 +35,6 @@ func (c *Consumer) settle(n note) {
 		return
 	}
 	if !c.outbox.put(n) { // a handler that outlived Run
-		c.tell([]note{n})
+		(&poster{Consumer: c}).tell([]note{n})
 	}
 }

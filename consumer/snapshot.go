@@ -155,7 +155,7 @@ func (c *Consumer) surveyHeld(now time.Time) heldSurvey {
 // stuck reports whether the handler of a running delivery ignores the end of its
 // context. It goes by what may be read while the handler runs.
 func (d *delivery) stuck(started, now time.Time) bool {
-	if ended, _ := d.run.ended(); !ended.IsZero() {
+	if ended, _ := d.run().ended(); !ended.IsZero() {
 		return now.Sub(ended) > stuckHandler
 	}
 	return d.route.Timeout > 0 && now.Sub(started) > d.route.Timeout+stuckHandler

@@ -239,7 +239,7 @@ func TestReadyArmsOneCall(t *testing.T) {
 		t.Error("OnReady was called though nobody was refused")
 	}
 	p := mustTry(t, l)
-	if l.Ready() || l.Ready() {
+	if first, second := l.Ready(), l.Ready(); first || second {
 		t.Error("ready without a free permit")
 	}
 	p.Release(limiter.Success)
