@@ -124,6 +124,9 @@ func (l *lane) transit() int64 {
 	if l.kind != LaneMain {
 		return l.budget.maxMessages
 	}
+	if l.c.spillway.active.Load() > 0 { // what passes a full queue by needs no room in it
+		return min(slotsPerLane*maxBatch, l.budget.maxMessages)
+	}
 	room := float64(l.c.cfg.Tenants.Queue - min(l.c.queues.Deepest(), l.c.queues.Len()))
 	spread := int64(room / math.Sqrt(l.mix.sameness()))
 	return min(max(spread, int64(l.limits.transit)), slotsPerLane*maxBatch, l.budget.maxMessages)

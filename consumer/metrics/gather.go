@@ -129,6 +129,7 @@ func (m *Collector) gatherTenants(out *rows, s consumer.Snapshot) {
 	for _, row := range m.tenants.scrape(s.At, s.Tenants) {
 		out.gauge(m.descs.queueDepth, float64(row.queued), row.label)
 		out.gauge(m.descs.queueBytes, float64(row.bytes), row.label)
+		out.gauge(m.descs.overflow, float64(row.overflow), row.label)
 		out.counter(m.descs.workerSeconds, row.totals.worker.Seconds(), row.label)
 		for i, n := range row.totals.shed {
 			if n > 0 {

@@ -29,10 +29,11 @@ type tenantLabels struct {
 
 // tenantRow is what a scrape shows of one label.
 type tenantRow struct {
-	label  string
-	totals tenantTotals
-	queued int
-	bytes  int64
+	label    string
+	totals   tenantTotals
+	queued   int
+	bytes    int64
+	overflow uint64
 
 	active time.Time // when it last had something to do
 }
@@ -58,7 +59,7 @@ type candidate struct {
 // busy is by what candidates are ordered: messages handled, shed, waiting and
 // running.
 func (c candidate) busy() int64 {
-	return c.counts.messages + int64(c.state.Queued) + int64(c.state.InFlight)
+	return c.counts.messages + int64(c.state.Queued) + int64(c.state.InFlight) + int64(c.state.Overflow)
 }
 
 // scrape takes in what happened until now, gives labels that are free to the
@@ -66,9 +67,9 @@ func (c candidate) busy() int64 {
 // others.
 func (t *tenantLabels) scrape(now time.Time, states []consumer.TenantState) []*tenantRow {
 	for _, row := range t.labelled {
-		row.queued, row.bytes = 0, 0
+		row.queued, row.bytes, row.overflow = 0, 0, 0
 	}
-	t.other.queued, t.other.bytes = 0, 0
+	t.other.queued, t.other.bytes, t.other.overflow = 0, 0, 0
 
 	candidates := make(map[string]candidate)
 	t.takeEvents(now, candidates)
@@ -115,7 +116,8 @@ func (t *tenantLabels) takeStates(now time.Time, states []consumer.TenantState, 
 func (r *tenantRow) show(now time.Time, s consumer.TenantState) {
 	r.queued += s.Queued
 	r.bytes += s.Bytes
-	if s.Queued > 0 || s.InFlight > 0 {
+	r.overflow += s.Overflow
+	if s.Queued > 0 || s.InFlight > 0 || s.Overflow > 0 {
 		r.active = now
 	}
 }

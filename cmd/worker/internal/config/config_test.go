@@ -47,7 +47,7 @@ func TestMinimalFileHasTheDefaults(t *testing.T) {
 	if got.Overflow != (consumer.StreamRef{Stream: "JOBS_OVERFLOW", MaxBytes: 10 << 30}) || got.DeadLetter != (consumer.StreamRef{Stream: "JOBS_DEAD", MaxBytes: -1}) {
 		t.Errorf("overflow, dead_letter are %+v, %+v", got.Overflow, got.DeadLetter)
 	}
-	want := consumer.TenantPolicy{Queue: 256, High: 0.75, Low: 0.375, Weight: 1, OnOverflow: consumer.OverflowDelay}
+	want := consumer.TenantPolicy{Queue: 256, High: 0.75, Low: 0.375, Weight: 1, OnOverflow: consumer.OverflowSpill}
 	if got.Tenants != want {
 		t.Errorf("tenants.default is %+v, want %+v", got.Tenants, want)
 	}
@@ -157,10 +157,10 @@ func TestOverridesMergeOverTheDefaultKeyByKey(t *testing.T) {
   default: {queue: 10}
 `, config.Sources{Environ: []string{"SPILLWAY_TENANTS_DEFAULT_MAX_IN_FLIGHT=5"}})
 	for tenant, want := range map[string]consumer.TenantPolicy{
-		"acme": {Queue: 10, High: 0.75, Low: 0.375, Weight: 4, MaxInFlight: 5, OnOverflow: consumer.OverflowDelay},
-		"slow": {Queue: 10, High: 0.5, Low: 0.25, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.OverflowDelay},
-		"low":  {Queue: 10, High: 0.75, Low: 0.1, Weight: 1, MaxInFlight: 1, OnOverflow: consumer.OverflowDelay},
-		"else": {Queue: 10, High: 0.75, Low: 0.375, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.OverflowDelay},
+		"acme": {Queue: 10, High: 0.75, Low: 0.375, Weight: 4, MaxInFlight: 5, OnOverflow: consumer.OverflowSpill},
+		"slow": {Queue: 10, High: 0.5, Low: 0.25, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.OverflowSpill},
+		"low":  {Queue: 10, High: 0.75, Low: 0.1, Weight: 1, MaxInFlight: 1, OnOverflow: consumer.OverflowSpill},
+		"else": {Queue: 10, High: 0.75, Low: 0.375, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.OverflowSpill},
 	} {
 		got := c.Consumer().Tenants
 		c.Consumer().PolicyFor(tenant, &got)

@@ -71,7 +71,7 @@ type Policy struct {
 	Low         float64 `yaml:"low"`
 	Weight      float64 `yaml:"weight" zero:"refuse"`
 	MaxInFlight int     `yaml:"max_in_flight"`
-	OnOverflow  string  `yaml:"on_overflow" oneof:"delay hold"`
+	OnOverflow  string  `yaml:"on_overflow" oneof:"spill delay drop hold"`
 }
 
 // PolicyPatch is a Policy of which only what is given counts.
@@ -81,7 +81,7 @@ type PolicyPatch struct {
 	Low         *float64 `yaml:"low"`
 	Weight      *float64 `yaml:"weight" zero:"refuse"`
 	MaxInFlight *int     `yaml:"max_in_flight"`
-	OnOverflow  *string  `yaml:"on_overflow" oneof:"delay hold"`
+	OnOverflow  *string  `yaml:"on_overflow" oneof:"spill delay drop hold"`
 }
 
 // Retry is the schedule of attempts.
