@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -280,50 +279,5 @@ func TestRunEndsWhenItsConnectionIsClosed(t *testing.T) {
 		if p.err == nil || !strings.Contains(p.err.Error(), "connection") {
 			t.Errorf("Run returned %v", p.err)
 		}
-	})
-}
-
-// Without a leader a consumer is as one that is gone: nobody answers, and what is
-// acknowledged meanwhile must not run again.
-func TestWhatIsAckedWhileTheConsumerHasNoLeaderRunsOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		r := newRig(t)
-		pulls := make(chan string, 100) // where the pulls of the main lane want their answers
-		spy := r.Conn(t)
-		if _, err := spy.Subscribe("$JS.API.CONSUMER.MSG.NEXT.JOBS.w", func(m *nats.Msg) { pulls <- m.Reply }); err != nil {
-			t.Fatal(err)
-		}
-		if err := spy.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		g := newGate(t)
-		l := newLedger(g.waitOrEnd)
-		p := r.process(config(t, nil), l)
-		ids := r.publishMany("m", 9, 0)
-		eventually(t, time.Second, "all run", func() bool { return l.handled() == len(ids) })
-		synctest.Wait()
-		for len(pulls) > 0 {
-			if err := spy.PublishMsg(&nats.Msg{Subject: <-pulls, Header: nats.Header{"Status": {"503"}}}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		synctest.Wait()
-		g.release()
-		synctest.Wait()
-		if n, held := r.ackPending("JOBS", "w"), p.c.Snapshot().Held; n != len(ids) || held != len(ids) {
-			t.Errorf("before the keeper has looked %d of %d are unacknowledged, and %d held", n, len(ids), held)
-		}
-		time.Sleep(time.Second)
-		if n, held := r.ackPending("JOBS", "w"), p.c.Snapshot().Held; n != 0 || held != 0 {
-			t.Errorf("after that %d are unacknowledged, and %d held", n, held)
-		}
-		time.Sleep(time.Minute) // AckWait and more
-		if !p.wasReset(consumer.LaneMain, "503") {
-			t.Errorf("the lane was not told: %v", p.resets)
-		}
-		if err := p.stop(); err != nil {
-			t.Error(err)
-		}
-		l.wantEach(t, ids, 1, 1)
 	})
 }

@@ -58,9 +58,9 @@ func (t topology) source(ctx context.Context) (jetstream.Stream, error) {
 	case !errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, fmt.Errorf("consumer: look up stream %s: %w", cfg.Stream, err)
 	case cfg.Unmanaged:
-		return nil, fmt.Errorf("consumer: stream %s does not exist, and Unmanaged forbids to create it: %w", cfg.Stream, err)
+		return nil, because(err, "consumer: stream %s does not exist, and Unmanaged forbids to create it", cfg.Stream)
 	case len(cfg.Subjects) == 0:
-		return nil, fmt.Errorf("consumer: stream %s does not exist; create it, or give Subjects to have it created: %w", cfg.Stream, err)
+		return nil, because(err, "consumer: stream %s does not exist; create it, or give Subjects to have it created", cfg.Stream)
 	}
 	s, err = t.createStream(ctx, jetstream.StreamConfig{
 		Name:        cfg.Stream,
@@ -140,7 +140,7 @@ func (t topology) ensure(ctx context.Context, want jetstream.StreamConfig) (jets
 	s, err := t.stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if t.c.cfg.Unmanaged {
-			return want, fmt.Errorf("consumer: stream %s does not exist, and Unmanaged forbids to create it: %w", want.Name, err)
+			return want, because(err, "consumer: stream %s does not exist, and Unmanaged forbids to create it", want.Name)
 		}
 		s, err = t.createStream(ctx, want)
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
@@ -166,7 +166,7 @@ func (t topology) consumer(ctx context.Context, l *lane) (*jetstream.ConsumerInf
 	case !errors.Is(err, jetstream.ErrConsumerNotFound):
 		return nil, fmt.Errorf("consumer: look up consumer %s on stream %s: %w", l.consumer, l.stream, err)
 	case t.c.cfg.Unmanaged:
-		return nil, fmt.Errorf("consumer: consumer %s does not exist on stream %s, and Unmanaged forbids to create it: %w", l.consumer, l.stream, err)
+		return nil, because(err, "consumer: consumer %s does not exist on stream %s, and Unmanaged forbids to create it", l.consumer, l.stream)
 	}
 	created, err := ask(ctx, t, func(ctx context.Context) (jetstream.Consumer, error) {
 		return t.c.js.CreateConsumer(ctx, l.stream, want)
@@ -352,13 +352,12 @@ func ask[T any](ctx context.Context, t topology, request func(ctx context.Contex
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	answer, err := request(ctx)
-	if !unanswered(err) {
-		return answer, err
+	if unanswered(err) {
+		if last := t.c.nc.LastError(); errors.Is(last, nats.ErrPermissionViolation) {
+			return answer, fmt.Errorf("%w; the server said: %w", inWords(err), last)
+		}
 	}
-	if last := t.c.nc.LastError(); errors.Is(last, nats.ErrPermissionViolation) {
-		return answer, fmt.Errorf("%w; the server said: %w", err, last)
-	}
-	return answer, err
+	return answer, inWords(err)
 }
 
 func (t topology) metadata() map[string]string {
