@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,9 +19,9 @@ const TenantMark = "{tenant}"
 
 // HTTPConfig says what is requested. URL is required.
 type HTTPConfig struct {
-	URL    string // of http or https; may hold {tenant}
-	Method string // default GET, or POST with a Body
-	Header http.Header
+	URL    string      // of http or https; may hold {tenant}
+	Method string      // default GET, or POST with a Body
+	Header http.Header // values may hold {tenant}
 	Body   []byte
 
 	// Connections bounds how many connections are kept while they are idle; set it to
@@ -100,9 +101,12 @@ func (h *HTTP) request(ctx context.Context, tenant string) error {
 		}
 	}
 	req := (&http.Request{
-		Method: h.cfg.Method, URL: u, Host: u.Host, Header: h.header(tenant),
+		Method: h.cfg.Method, URL: u, Host: u.Host, Header: expandHeader(h.cfg.Header, tenant),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
+	if req.Header == nil {
+		req.Header = make(http.Header) // a transport wants one
+	}
 	if len(h.cfg.Body) > 0 {
 		req.Body = io.NopCloser(bytes.NewReader(h.cfg.Body))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(h.cfg.Body)), nil }
@@ -126,16 +130,27 @@ func (h *HTTP) request(ctx context.Context, tenant string) error {
 	return nil
 }
 
-// header is a copy: a transport adds to what it is given.
-func (h *HTTP) header(tenant string) http.Header {
-	header := make(http.Header, len(h.cfg.Header))
-	for name, values := range h.cfg.Header {
-		for _, v := range values {
-			header[name] = append(header[name], expand(v, tenant, strings.Clone))
-		}
+// Reach tries to connect, so that an address where nobody is shows at once. It sends no
+// request. What is behind a proxy is not tried.
+func (h *HTTP) Reach(ctx context.Context) error {
+	u, err := parseURL(expand(h.cfg.URL, "tenant", url.PathEscape))
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
 	}
-	return header
+	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); err != nil || proxy != nil {
+		return nil //nolint:nilerr // a proxy that is misnamed shows in the requests
+	}
+	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return fmt.Errorf("load: nobody is at %s: %w", u.Host, cause(err))
+	}
+	return conn.Close()
 }
+
+const reachTimeout = 5 * time.Second
 
 // Close closes the connections. It is for after the last run.
 func (h *HTTP) Close() { h.transport.CloseIdleConnections() }
@@ -156,4 +171,18 @@ func expand(s, tenant string, escape func(string) string) string {
 		return s
 	}
 	return strings.ReplaceAll(s, TenantMark, escape(tenant))
+}
+
+// expandHeader returns a copy, as those that send it may add to it; nil of nil.
+func expandHeader(header map[string][]string, tenant string) map[string][]string {
+	if header == nil {
+		return nil
+	}
+	expanded := make(map[string][]string, len(header))
+	for name, values := range header {
+		for _, v := range values {
+			expanded[name] = append(expanded[name], expand(v, tenant, strings.Clone))
+		}
+	}
+	return expanded
 }

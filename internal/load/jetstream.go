@@ -17,8 +17,8 @@ import (
 // are required.
 type JetStreamConfig struct {
 	Stream  string
-	Subject string // may hold {tenant}
-	Header  nats.Header
+	Subject string      // may hold {tenant}
+	Header  nats.Header // values may hold {tenant}
 	Payload []byte
 
 	// Durable is the consumer whose ack ends a request. Without one a request is done when
@@ -141,7 +141,7 @@ func (t *JetStream) Start(_ context.Context, c *Call) {
 	t.mu.Unlock()
 	err := t.conn.PublishMsg(&nats.Msg{
 		Subject: expand(t.cfg.Subject, c.Tenant, token), Reply: reply,
-		Header: t.cfg.Header, Data: t.cfg.Payload,
+		Header: expandHeader(t.cfg.Header, c.Tenant), Data: t.cfg.Payload,
 	})
 	if err != nil {
 		t.mu.Lock()

@@ -42,7 +42,8 @@ func WriteSVG(w io.Writer, title string, curves ...Curve) error {
 	fmt.Fprintf(&p.out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img" font-family="system-ui, 'DejaVu Sans', sans-serif" font-size="12">`+"\n",
 		plotWidth, plotHeight)
 	fmt.Fprintf(&p.out, "<title>%s</title>\n", html.EscapeString(title))
-	p.out.WriteString("<style>text{fill:#808080}.grid{stroke:#808080;stroke-opacity:.25}.axis{stroke:#808080}.line{fill:none;stroke-width:2;stroke-linejoin:round}</style>\n")
+	p.out.WriteString("<style>text{fill:#6e7781}.grid{stroke:#808080;stroke-opacity:.25}.axis{stroke:#808080}" +
+		".line{fill:none;stroke-width:2;stroke-linejoin:round}@media(prefers-color-scheme:dark){text{fill:#9198a1}}</style>\n")
 	fmt.Fprintf(&p.out, `<text x="%d" y="24" font-size="15">%s</text>`+"\n", plotLeft, html.EscapeString(title))
 	p.axes()
 	p.draw()
@@ -65,7 +66,7 @@ func newPlot(curves []Curve) *plot {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, c := range curves {
 		if n := c.Latency.Count(); n > 0 {
-			p.decades = max(p.decades, math.Ceil(math.Log10(float64(n))))
+			p.decades = max(p.decades, math.Log10(float64(n)))
 			low = min(low, logOf(c.Latency.Quantile(0)))
 			high = max(high, logOf(c.Latency.Max()))
 		}
