@@ -188,6 +188,18 @@ func (s *spillway) more(f *flow) {
 // a consumer for twice AckWait after its last request.
 func (s *spillway) quantum() time.Duration { return s.c.overflowLinger() }
 
+// unserved returns how many messages are in overflows that no lane works on.
+func (s *spillway) unserved() (n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.flows {
+		if !f.granted {
+			n += f.stored
+		}
+	}
+	return n
+}
+
 // overflow returns what each tenant has in overflows: on its way there, in the stream,
 // and waiting behind.
 func (s *spillway) overflow() map[string]uint64 {
@@ -290,7 +302,7 @@ func (l *lane) overflowCredit() (batch int, bytes int64) {
 	if l.needs > 0 {
 		return l.creditForLarge(free)
 	}
-	return int(min(room, shared, int64(l.limits.batch))), min(free, l.limits.bytes)
+	return int(min(room, shared, int64(l.limits.batch))), l.wireBytes(free)
 }
 
 // awaitOthers makes the lane wake when the other lanes have left so many messages: those of

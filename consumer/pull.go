@@ -113,7 +113,12 @@ func (l *lane) credit() (batch int, bytes int64) {
 	if bytes < l.budget.maxBytes/16 && l.budget.messages.Load() > 0 {
 		return l.waitFor(messages + 1) // until something is settled
 	}
-	return batch, max(min(int64(float64(bytes)/l.heaviness), l.limits.bytes), 1)
+	return batch, l.wireBytes(bytes)
+}
+
+// wireBytes is what a request may ask for so that it takes no more than so many bytes here.
+func (l *lane) wireBytes(bytes int64) int64 {
+	return max(min(int64(float64(bytes)/l.heaviness), l.limits.bytes), 1)
 }
 
 // transit is how much the lane may have asked for at once. What comes may all be one

@@ -126,6 +126,7 @@ func (c *Consumer) Snapshot() Snapshot {
 		s.Lanes = append(s.Lanes, state)
 		s.Backlog += state.Pending + max(state.AckPending, held.byLane[l.kind])
 	}
+	s.Backlog += c.spillway.unserved()
 	s.Downstreams = c.downstreamStates(now)
 	s.Tenants = c.tenantStates()
 	return s

@@ -85,6 +85,7 @@ func (s *spillway) get(key flowKey) *flow {
 		f = &flow{
 			key:       key,
 			subject:   envelope.SpillSubject(s.c.cfg.Overflow.Stream, s.c.cfg.Durable, key.downstream, key.tenant),
+			dry:       true,
 			idleSince: time.Now(),
 		}
 		s.flows[key] = f
@@ -213,9 +214,9 @@ func (c *Consumer) spillRefused(f *flow, d *delivery, err error) {
 func (s *spillway) moved(f *flow, stored bool) {
 	s.mu.Lock()
 	f.unconfirmed--
+	f.dry = false // if nothing was stored the lane finds that out, and the flow can end
 	if stored {
 		f.confirmed++
-		f.dry = false
 		if f.lane != nil {
 			f.lane.state.pending.Add(1) // until a message tells better
 		} else {
