@@ -1,7 +1,7 @@
 // Command bench measures Spillway beside its peers, in one run on one machine, and
 // says whether the figures it claims hold there.
 //
-//	go run . [flags] throughput|distance|isolation|memory|scheduler|overload|primitives|all
+//	go run . [flags] throughput|distance|isolation|memory|scheduler|overload|primitives|redis|all
 //
 // Every scenario runs on an embedded nats-server with file storage in a temporary
 // directory. Contestants take turns, round by round, on streams that were filled
@@ -21,5 +21,6 @@
 // watermill, spillway: the contestants. isolation: rounds of laps; lap: a flood beside
 // a quiet tenant. memory: consumers in processes of their own; child: such a process,
 // gauge: what it uses. scheduler: the queues alone. primitives: the packages that need no
-// NATS, each beside its peers; primitives_flow: pools.
+// NATS, each beside its peers; primitives_flow: pools. primitives_redis: rates of a
+// fleet, on a redis-server of its own.
 package main

@@ -47,6 +47,7 @@ func scenarios() []scenario {
 		{name: "scheduler", run: schedule},
 		{name: "overload", run: overload},
 		{name: "primitives", run: primitives},
+		{name: "redis", run: redisBuckets},
 	}
 }
 

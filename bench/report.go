@@ -45,12 +45,13 @@ func judge(ok bool) verdict {
 type unit string
 
 const (
-	perSecond unit = "msg/s"
-	seconds   unit = "s"
-	bytes     unit = "B"
-	nanos     unit = "ns/op"
-	perOp     unit = "allocs/op"
-	share     unit = "share"
+	perSecond  unit = "msg/s"
+	seconds    unit = "s"
+	bytes      unit = "B"
+	nanos      unit = "ns/op"
+	perOp      unit = "allocs/op"
+	share      unit = "share"
+	perMessage unit = "/msg"
 )
 
 // figure is a measured value; without a unit there is none.
@@ -73,6 +74,8 @@ func (f figure) String() string {
 		return fmt.Sprintf("%.0f ns/op", f.Value)
 	case perOp:
 		return fmt.Sprintf("%.0f allocs/op", f.Value)
+	case perMessage:
+		return fmt.Sprintf("%.4f a message", f.Value)
 	case share:
 		return fmt.Sprintf("%.0f %%", 100*f.Value)
 	}

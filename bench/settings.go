@@ -46,7 +46,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	}
 	fs.IntVar(&s.messages, "messages", 0, "messages of a stream (default: 200,000; isolation 10,000; memory 1,000,000)")
 	fs.IntVar(&s.repeat, "repeat", 0, "rounds (default 3)")
-	fs.DurationVar(&s.lap, "for", 0, "how long one run of isolation (default 5s) or memory (default 7s) takes")
+	fs.DurationVar(&s.lap, "for", 0, "how long one run of isolation (default 5s), memory (7s) or redis (10s) takes")
 	fs.BoolVar(&s.tcp, "tcp", false, "connect over loopback TCP instead of in memory")
 	fs.DurationVar(&s.roundTrip, "rtt", 0, "put the server so far away from the contestants; implies --tcp")
 	fs.BoolVar(&s.json, "json", false, "print JSON")
