@@ -12,6 +12,9 @@ import (
 
 // TestMain is the child process of the memory scenario when it is started as one.
 func TestMain(m *testing.M) {
+	if name := os.Getenv(bubbleEnv); name != "" {
+		bubble(name)
+	}
 	if os.Getenv(childEnv) != "" {
 		os.Exit(child(context.Background(), os.Stdin, os.Stdout, os.Stderr))
 	}

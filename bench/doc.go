@@ -1,7 +1,7 @@
 // Command bench measures Spillway beside its peers, in one run on one machine, and
 // says whether the figures it claims hold there.
 //
-//	go run . [flags] throughput|distance|isolation|memory|scheduler|primitives|all
+//	go run . [flags] throughput|distance|isolation|memory|scheduler|overload|primitives|all
 //
 // Every scenario runs on an embedded nats-server with file storage in a temporary
 // directory. Contestants take turns, round by round, on streams that were filled

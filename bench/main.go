@@ -21,6 +21,9 @@ const (
 )
 
 func main() {
+	if name := os.Getenv(bubbleEnv); name != "" {
+		bubble(name)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -42,6 +45,7 @@ func scenarios() []scenario {
 		{name: "isolation", run: isolation},
 		{name: "memory", run: memory},
 		{name: "scheduler", run: schedule},
+		{name: "overload", run: overload},
 		{name: "primitives", run: primitives},
 	}
 }

@@ -8,6 +8,7 @@ func primitives(ctx context.Context, e *env) ([]row, error) {
 	var all []row
 	for _, measure := range []func(context.Context, *env) ([]row, error){
 		duels(guards),
+		duels(limits),
 		pools,
 	} {
 		rows, err := measure(ctx, e)

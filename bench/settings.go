@@ -22,6 +22,7 @@ type settings struct {
 	only       string
 	cpuProfile string
 	memProfile string
+	svg        string
 }
 
 // Bounds of the flags.
@@ -52,6 +53,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	fs.StringVar(&s.only, "only", "", "run only the contestants of throughput and memory whose name contains this (\"100 tenants: spillway\")")
 	fs.StringVar(&s.cpuProfile, "cpuprofile", "", "write a CPU profile of the runs of throughput to this file")
 	fs.StringVar(&s.memProfile, "memprofile", "", "write a profile of all allocations of throughput to this file")
+	fs.StringVar(&s.svg, "svg", "", "draw the table of overload to this file")
 	// The scenario may come before the flags or after them.
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		s.scenario, args = args[0], args[1:]

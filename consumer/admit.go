@@ -31,11 +31,11 @@ func (c *Consumer) admit(l *lane, m *nats.Msg, now, leaseStart time.Time) {
 	}
 	d := &delivery{
 		lane:   l,
-		size:   m.Size(),
 		source: source{sequence: meta.sequence, nanos: meta.nanos},
 	}
 	l.note(meta)
 	err := d.read(m, meta) // before anybody can see d
+	d.size = l.weigh(m.Size(), headerCost(d.msg.Header, m))
 	if !c.leases.add(d, m.Reply, leaseStart) {
 		l.budget.release(1, int64(d.size))
 		return
@@ -111,7 +111,7 @@ func (c *Consumer) identify(d *delivery) bool {
 		return false
 	}
 	if int64(d.size) > c.cfg.Buffer.Bytes {
-		c.deadLetter(d, ReasonTooLarge, fmt.Errorf("the message has %d bytes, more than Buffer.Bytes, %d", d.size, c.cfg.Buffer.Bytes))
+		c.deadLetter(d, ReasonTooLarge, fmt.Errorf("the message takes %d bytes of memory, headers included, more than Buffer.Bytes, %d", d.size, c.cfg.Buffer.Bytes))
 		return false
 	}
 	return true

@@ -1,6 +1,10 @@
 package consumer
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+)
 
 // budget bounds what one lane holds and has asked for. What is asked for is
 // reserved before the request is sent and stays reserved when it arrives, until it
@@ -45,4 +49,45 @@ func (b *budget) await(messages int64) bool {
 	}
 	b.hungry.Store(0)
 	return false
+}
+
+// What headers take on the heap, the most that was measured. The map of few headers takes
+// up to 400 bytes, which the bound in messages bounds.
+const (
+	headerKeyCost   = 128 // a place in a map that just grew, and a slice of one value
+	headerValueCost = 32  // one more value of the same key, in a slice that just grew
+)
+
+// headerCost is what the headers of m take beyond what was on the wire, if h is kept of
+// them. The client holds their text a second time: in what it received and in h.
+func headerCost(h nats.Header, m *nats.Msg) int {
+	if len(h) == 0 {
+		return 0
+	}
+	cost := m.Size() - len(m.Subject) - len(m.Reply) - len(m.Data) + len(h)*headerKeyCost
+	for _, values := range h {
+		cost += (len(values) - 1) * headerValueCost
+	}
+	return cost
+}
+
+// heaviness is how many bytes messages take lately for each on the wire. Nothing but the
+// wire can be asked for, so it is what requests are lowered by.
+const (
+	heaviest       = 28 // of headers that are a key of two letters each: what is expected at first
+	heavinessDecay = 1.0 / 16
+)
+
+// weigh counts a message that has arrived with wire bytes as what it takes, extra more,
+// and returns that.
+func (l *lane) weigh(wire, extra int) int {
+	if extra > 0 {
+		l.budget.reserve(0, int64(extra))
+	}
+	h := 1 + float64(extra)/float64(max(wire, 1))
+	if h < l.heaviness {
+		h = l.heaviness + heavinessDecay*(h-l.heaviness)
+	}
+	l.heaviness = h
+	return wire + extra
 }

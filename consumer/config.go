@@ -70,9 +70,10 @@ type Config struct {
 type Buffer struct {
 	// Messages is the bound in messages. Default 4096, at least 4, at most 1,048,576.
 	Messages int
-	// Bytes is the bound in bytes, as the server counts them: subject, headers,
-	// payload and ack subject. Default 64 MiB, at least 64 KiB. A larger message is
-	// dead-lettered as too_large.
+	// Bytes is the bound in bytes: of what is asked for as the server counts them,
+	// subject, headers, payload and ack subject; of what is held with what its headers
+	// take in memory beyond that, up to 128 bytes a header. Default 64 MiB, at least
+	// 64 KiB. A larger message is dead-lettered as too_large.
 	Bytes int64
 }
 

@@ -16,7 +16,7 @@ type delivery struct {
 	lane  *lane
 	msg   Message // what the handler sees
 	route *Route  // nil until admitted
-	size  int     // bytes, as the server counts them
+	size  int     // bytes, as the budget counts them: on the wire, and what the headers take beyond
 
 	// The message that was delivered: for a copy, the copy. The origin is in msg.
 	source source

@@ -24,7 +24,7 @@ func (c *Consumer) enqueue(d *delivery, now time.Time) {
 	case errors.Is(err, tenants.ErrClosed):
 		c.handBack(d, handBackDelay, OutcomeHandBack)
 	default:
-		c.observers.shed(d.msg.Tenant, OverflowDelay)
+		c.observers.shed(Shed{Tenant: d.msg.Tenant, Downstream: class, Policy: OverflowDelay})
 		c.delay(d, now)
 	}
 }

@@ -101,6 +101,54 @@ func TestASmallBufferKeepsAllWorkersBusy(t *testing.T) {
 	})
 }
 
+// A header of five bytes on the wire takes 130 on the heap.
+func TestABufferOfMessagesThatAreAllHeadersStaysWithinItsBytes(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		header := make(nats.Header)
+		for i := range 500 {
+			header[fmt.Sprintf("%x", i)] = []string{""}
+		}
+		const n = 200
+		for i := range n {
+			m := &nats.Msg{Subject: fmt.Sprintf("jobs.t%d.x", i%10), Header: header, Data: fmt.Appendf(nil, "m-%d", i)}
+			if _, err := r.js.PublishMsg(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g := newGate(t)
+		l := newLedger(g.waitOrEnd)
+		p := r.process(config(t, func(cfg *consumer.Config) {
+			cfg.Buffer.Bytes, cfg.Workers = 2<<20, 4
+		}), l)
+		for range 20 {
+			time.Sleep(time.Second)
+			p.wantWithinBuffer()
+		}
+		s := p.c.Snapshot()
+		if s.HeldBytes < s.HeldBytesMax/4 {
+			t.Errorf("only %d bytes of %d are held, of %d messages: %+v", s.HeldBytes, s.HeldBytesMax, s.Held, s.Lanes[0])
+		}
+		if perMessage := s.HeldBytes / int64(s.Held); perMessage < 500*100 {
+			t.Errorf("%d bytes are counted for a message with 500 headers", perMessage)
+		}
+		g.release()
+		for i := 0; l.handled() < n; i++ {
+			if i > 1000 {
+				t.Fatalf("stuck: %+v", p.c.Snapshot())
+			}
+			time.Sleep(10 * time.Millisecond)
+			p.wantWithinBuffer()
+		}
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+		if s := p.c.Snapshot(); s.HeldBytes != 0 || s.Lanes[0].Credit == 0 {
+			t.Errorf("after all: %+v", s)
+		}
+	})
+}
+
 func TestMessagesLargerThanTheLanesShareOfBytesDoNotStall(t *testing.T) {
 	for _, size := range []int{2 << 10, 20 << 10, 40 << 10, 58 << 10, 63 << 10} {
 		t.Run(fmt.Sprintf("%d KiB", size>>10), func(t *testing.T) {

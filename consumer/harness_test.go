@@ -60,10 +60,10 @@ func startWith(t *testing.T, js jetstream.JetStream, cfg consumer.Config, h cons
 	return p
 }
 
-func (p *process) reset(lane consumer.Lane, err error) {
+func (p *process) reset(e consumer.LaneReset) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.resets = append(p.resets, fmt.Sprintf("%s: %v", lane, err))
+	p.resets = append(p.resets, fmt.Sprintf("%s: %v", e.Lane, e.Err))
 }
 
 // wasReset reports whether the lane was reset for a reason that holds text.

@@ -53,6 +53,8 @@ type lane struct {
 	mix     mix
 	needs   int64 // max_bytes that the next request must have at least; 0: any
 
+	heaviness float64 // bytes that messages take lately, for each on the wire; at least 1
+
 	failures int       // requests lost since the last sign of life
 	resume   time.Time // no request before this
 
@@ -102,7 +104,7 @@ type laneState struct {
 	batch               atomic.Int64
 	lastMessage         atomic.Int64 // unix nanoseconds
 	mu                  sync.Mutex
-	paused              string
+	paused              PauseReason
 	lastError           string
 	stuckSince          time.Time // no sign of life since then
 }
@@ -121,6 +123,7 @@ func newLane(c *Consumer, kind Lane, stream, consumer string, messages, bytes in
 			transit: int(messages),
 		},
 	}
+	l.heaviness = heaviest
 	l.held = newHeldTable(messages)
 	l.budget.maxMessages, l.budget.maxBytes, l.budget.wake = messages, bytes, l.wake
 	return l

@@ -55,6 +55,20 @@ const (
 	ResultCanceled   Result = "canceled" // the lease was lost or the drain ran out
 )
 
+// PauseReason is why a lane does not ask for messages.
+type PauseReason string
+
+// The reasons of a pause.
+const (
+	PauseDisconnected PauseReason = "disconnected" // there is no connection to NATS
+	PauseConsumer     PauseReason = "consumer"     // its consumer is missing, or one that cannot be used
+	PauseBackoff      PauseReason = "backoff"      // requests were lost
+	PauseMoves        PauseReason = "moves"        // copies wait to be confirmed
+	PauseHold         PauseReason = "hold"         // a queue is at its high watermark and holds the pull
+	PauseBuffer       PauseReason = "buffer"       // everything that may be held is held
+	PauseWorkers      PauseReason = "workers"      // a suspect waits for an idle worker
+)
+
 // Observer is told what happens, as it happens. Any of its funcs may be nil. They
 // are called from the goroutines that do the work, several at once, and must return
 // soon and not call the Consumer back, Snapshot apart.
@@ -65,11 +79,11 @@ type Observer struct {
 	Settled func(Settled)
 	// Shed is called when a message came to a queue at its high watermark and was
 	// not queued.
-	Shed func(tenant string, policy OverflowPolicy)
+	Shed func(Shed)
 	// DeadLettered is called when a dead letter was confirmed.
 	DeadLettered func(DeadLettered)
-	// LaneReset is called when a pull loop had to begin anew: err says why.
-	LaneReset func(lane Lane, err error)
+	// LaneReset is called when a pull loop had to begin anew.
+	LaneReset func(LaneReset)
 }
 
 // Handled tells of one run of a handler.
@@ -92,6 +106,13 @@ type Settled struct {
 	Outcome    Outcome
 }
 
+// Shed tells of one message that was not queued.
+type Shed struct {
+	Tenant     string
+	Downstream string
+	Policy     OverflowPolicy // what was done instead
+}
+
 // DeadLettered tells of one dead letter.
 type DeadLettered struct {
 	Tenant   string
@@ -100,6 +121,13 @@ type DeadLettered struct {
 	Stream   string
 	Sequence uint64
 	Err      string
+}
+
+// LaneReset tells of a pull loop that had to begin anew.
+type LaneReset struct {
+	Lane     Lane
+	Consumer string // of JetStream
+	Err      error  // why; a *PullError
 }
 
 // observers calls several Observers in the order they were added.
@@ -121,10 +149,10 @@ func (os observers) settled(e Settled) {
 	}
 }
 
-func (os observers) shed(tenant string, policy OverflowPolicy) {
+func (os observers) shed(e Shed) {
 	for i := range os {
 		if f := os[i].Shed; f != nil {
-			f(tenant, policy)
+			f(e)
 		}
 	}
 }
@@ -137,10 +165,10 @@ func (os observers) deadLettered(e DeadLettered) {
 	}
 }
 
-func (os observers) laneReset(lane Lane, err error) {
+func (os observers) laneReset(e LaneReset) {
 	for i := range os {
 		if f := os[i].LaneReset; f != nil {
-			f(lane, err)
+			f(e)
 		}
 	}
 }

@@ -32,40 +32,29 @@ func (l *lane) slotFree() bool {
 	return false
 }
 
-// The reasons why a lane does not pull.
-const (
-	pausedDisconnected = "disconnected"
-	pausedConsumer     = "consumer" // it is missing, or another that cannot be used
-	pausedBackoff      = "backoff"  // requests were lost
-	pausedMoves        = "moves"    // copies wait to be confirmed
-	pausedHold         = "hold"     // a queue is at its high watermark and its policy is hold
-	pausedBuffer       = "buffer"   // everything that may be held is held
-	pausedWorkers      = "workers"  // suspects wait for an idle worker
-)
-
 // blocked returns why nothing may be asked for, or "".
-func (l *lane) blocked(now time.Time) string {
+func (l *lane) blocked(now time.Time) PauseReason {
 	switch {
 	case l.broken:
-		return pausedConsumer
+		return PauseConsumer
 	case !l.nc.IsConnected():
-		return pausedDisconnected
+		return PauseDisconnected
 	case now.Before(l.resume):
-		return pausedBackoff
+		return PauseBackoff
 	case l.kind == LaneSuspect:
 		if !l.c.workerFor(now) {
-			return pausedWorkers
+			return PauseWorkers
 		}
 	case l.c.mover.congested():
-		return pausedMoves
+		return PauseMoves
 	case l.kind == LaneMain && l.c.queues.Holding():
-		return pausedHold
+		return PauseHold
 	}
 	return ""
 }
 
 // request fills the free slots, and returns why it could not, or "".
-func (l *lane) request(now time.Time) string {
+func (l *lane) request(now time.Time) PauseReason {
 	for i := range l.slots {
 		s := &l.slots[i]
 		if s.messages > 0 {
@@ -76,7 +65,7 @@ func (l *lane) request(now time.Time) string {
 			if l.state.requested.Load() > 0 {
 				return "" // something is in flight
 			}
-			return pausedBuffer
+			return PauseBuffer
 		}
 		l.send(s, batch, bytes, now)
 		if l.needs > 0 || l.kind == LaneSuspect {
@@ -110,11 +99,11 @@ func (l *lane) credit() (batch int, bytes int64) {
 	if l.needs > 0 {
 		return l.creditForLarge(free)
 	}
-	bytes = min(free/slotsPerLane, l.limits.bytes)
+	bytes = free / slotsPerLane
 	if bytes < l.budget.maxBytes/16 && l.budget.messages.Load() > 0 {
 		return l.waitFor(messages + 1) // until something is settled
 	}
-	return batch, max(bytes, 1)
+	return batch, max(min(int64(float64(bytes)/l.heaviness), l.limits.bytes), 1)
 }
 
 // transit is how much the lane may have asked for at once. What comes may all be one
@@ -280,7 +269,7 @@ func (l *lane) fail(text string, now time.Time) {
 	}
 	l.state.mu.Unlock()
 	l.c.logs.pull.warn("a pull request was lost", "lane", l.kind, "consumer", l.consumer, "reason", text, "again_in", backoff)
-	l.c.observers.laneReset(l.kind, &PullError{Lane: l.kind, Consumer: l.consumer, Text: text})
+	l.c.observers.laneReset(LaneReset{Lane: l.kind, Consumer: l.consumer, Err: &PullError{Lane: l.kind, Consumer: l.consumer, Text: text}})
 	if l.failures%3 == 0 {
 		l.repair(text)
 	}

@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,6 +62,32 @@ func TestAFloodIsDelayedAtItsWatermarkAndAQuietTenantGoesByIt(t *testing.T) {
 		// 5,000 × 5 ms on 8 workers take 3.1 s when no worker is ever idle.
 		if took := h.all()[len(counts)-1].at.Sub(h.all()[0].at); took > 5*time.Second {
 			t.Errorf("took %v: workers were idle while messages waited", took)
+		}
+	})
+}
+
+func TestWhatIsShedIsToldWithItsTenantAndDownstream(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		for range 200 {
+			r.publish("jobs.flood.x", "")
+		}
+		var mu sync.Mutex
+		told := make(map[consumer.Shed]int)
+		var m consumer.Mux
+		m.Route(consumer.Route{Subject: "jobs.*.x", Downstream: "billing", Handler: consumer.HandlerFunc(newGate(t).waitOrEnd)})
+		r.observe(config(t, func(cfg *consumer.Config) {
+			cfg.Workers, cfg.Tenants.Queue = 1, 20
+		}), &m, consumer.Observer{Shed: func(e consumer.Shed) {
+			mu.Lock()
+			defer mu.Unlock()
+			told[e]++
+		}})
+		time.Sleep(time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		if want := (consumer.Shed{Tenant: "flood", Downstream: "billing", Policy: consumer.OverflowDelay}); len(told) != 1 || told[want] == 0 {
+			t.Errorf("told of %v, want only of %+v", told, want)
 		}
 	})
 }

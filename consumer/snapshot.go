@@ -53,19 +53,19 @@ const (
 // LaneState is one lane. Pending is what the server told with the last message or
 // survey; it is not polled.
 type LaneState struct {
-	Lane        Lane      `json:"lane"`
-	Consumer    string    `json:"consumer"`
-	Pulled      uint64    `json:"pulled"`           // messages received
-	Redelivered uint64    `json:"redelivered"`      // of these, delivered before
-	Pending     uint64    `json:"pending"`          // in the stream, not delivered yet
-	AckPending  uint64    `json:"ack_pending"`      // delivered and not settled: in all processes as last surveyed, in this one since
-	Requested   int       `json:"requested"`        // asked for and not yet received
-	Credit      int       `json:"credit"`           // how much more it may ask for
-	Batch       int       `json:"batch"`            // size of the last pull request
-	Paused      string    `json:"paused,omitempty"` // why it does not pull
-	Resets      uint64    `json:"resets"`
-	LastError   string    `json:"last_error,omitempty"`
-	LastMessage time.Time `json:"last_message,omitzero"`
+	Lane        Lane        `json:"lane"`
+	Consumer    string      `json:"consumer"`
+	Pulled      uint64      `json:"pulled"`           // messages received
+	Redelivered uint64      `json:"redelivered"`      // of these, delivered before
+	Pending     uint64      `json:"pending"`          // in the stream, not delivered yet
+	AckPending  uint64      `json:"ack_pending"`      // delivered and not settled: in all processes as last surveyed, in this one since
+	Requested   int         `json:"requested"`        // asked for and not yet received
+	Credit      int         `json:"credit"`           // how much more it may ask for
+	Batch       int         `json:"batch"`            // size of the last pull request
+	Paused      PauseReason `json:"paused,omitempty"` // why it does not pull; "": it may
+	Resets      uint64      `json:"resets"`
+	LastError   string      `json:"last_error,omitempty"`
+	LastMessage time.Time   `json:"last_message,omitzero"`
 }
 
 // DownstreamState is one downstream.

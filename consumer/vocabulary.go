@@ -15,6 +15,13 @@ func Results() []Result {
 	}
 }
 
+// PauseReasons returns all reasons for which a lane does not pull.
+func PauseReasons() []PauseReason {
+	return []PauseReason{
+		PauseDisconnected, PauseConsumer, PauseBackoff, PauseMoves, PauseHold, PauseBuffer, PauseWorkers,
+	}
+}
+
 // OverflowPolicies returns all policies, the default first.
 func OverflowPolicies() []OverflowPolicy { return []OverflowPolicy{OverflowDelay, OverflowHold} }
 

@@ -22,6 +22,7 @@ func TestTheVocabularyIsAllThatIsDeclared(t *testing.T) {
 		"Result":         texts(consumer.Results()),
 		"Reason":         texts(consumer.Reasons()),
 		"OverflowPolicy": texts(consumer.OverflowPolicies()),
+		"PauseReason":    texts(consumer.PauseReasons()),
 	} {
 		want := declared[typ]
 		if len(want) == 0 || !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {

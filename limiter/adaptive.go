@@ -36,27 +36,36 @@ const (
 
 const (
 	probeEvery   = int64(5 * time.Second)
-	probeMost    = int64(500 * time.Millisecond)
-	probeDepth   = 0.85
-	doubtDepth   = 0.7
-	sinkDepth    = 0.5
-	probeRTTs    = 8 // or this
-	probeSamples = 96
-	enough       = 32
-	plenty       = 64
-	climbFirst   = 1.25 // first raise from a cruise
-	climbFast    = 2
-	headroom     = 0.4 // times the root of the knee
-	surge        = 1.4 // a change of the cost by this factor is news
-	prior        = 0.08
-	slack        = 1.5 // no climb from where calls take longer than this times the floor
-	calmDrops    = 0.1
-	trendWeight  = 0.6
+	probeSamples = 96                            // a probe watches so many calls,
+	probeMost    = int64(500 * time.Millisecond) // and no longer than this,
+	probeRTTs    = 8                             // or so many round trips if that is more
+
+	probeDepth = 0.85 // how far down a probe goes,
+	doubtDepth = 0.75 // after one that found no difference below,
+	sinkDepth  = 0.5  // and after two
+
+	climbFirst = 1.25 // the first raise from a cruise; each next is a fifth more,
+	climbFast  = 2    // up to this, which is also the first raise of all
+
+	headroom    = 0.5  // times the root of the knee
+	prior       = 0.05 // how much the knee moves from probe to probe, as a share of it
+	trendWeight = 0.6  // of the last probe
+	surge       = 1.5  // a change of the cost by this factor is news
+	slack       = 1.5  // no climb from where calls take longer than this times the floor
+	crowded     = 3    // less room from where they take longer than this times the floor
+
+	calmDrops = 0.05                   // a share of drops that is nothing to act on
+	lidFor    = int64(time.Minute) / 2 // how long a limit is kept that ended drops
+
+	enough = 32 // samples for a look, and
+	plenty = 64 // for one that decides
 )
 
 func (a *adaptive) configure(c Config) { a.bounds = boundsOf(c) }
 
 func (a *adaptive) baseline() float64 { return a.floor.value() }
+
+func (a *adaptive) level(float64) float64 { return a.limit }
 
 func (a *adaptive) next(w window) plan {
 	if w.total() == 0 {
@@ -164,6 +173,7 @@ func (a *adaptive) cruise(w window) plan {
 		a.notice(w)
 	}
 	a.high.add(w)
+	a.due = min(a.due, a.slot(w.to, w.mean())) // or a clock that was set back would delay it
 	if w.to < a.due || a.high.n < enough {
 		return a.tick(Grew)
 	}
@@ -177,7 +187,7 @@ func (a *adaptive) notice(w window) bool {
 	if news {
 		a.high, a.due = measure{}, w.to
 		if up {
-			a.depth = sinkDepth
+			a.depth = doubtDepth
 		}
 	}
 	return news
@@ -233,7 +243,7 @@ func (a *adaptive) check(w window) plan {
 // sink goes on from the probe, which was above the knee too.
 func (a *adaptive) sink(w window) plan {
 	a.limit, a.phase, a.high = a.bound(a.lowAt, w.to), cruising, a.low
-	a.trend = expected(a.limit)
+	a.trend, a.depth = expected(a.limit), sinkDepth
 	if a.limit < 2 {
 		return a.settle(Queued, w)
 	}
@@ -243,11 +253,15 @@ func (a *adaptive) sink(w window) plan {
 // below reports whether the knee is certainly near or below the probe.
 func (a *adaptive) below() bool {
 	ratio, err := a.low.ratio(a.high)
-	return ratio < a.lowAt/a.limit*1.2 && expected(a.limit)-math.Log(ratio) > 2*err
+	return ratio < a.lowAt/a.limit*1.2 && expected(a.limit)-math.Log(ratio) > 3*err
 }
 
 // expected is the log of the cost ratio where the limit is above the knee by its headroom.
-func expected(limit float64) float64 { return math.Log(1 - headroom/math.Sqrt(max(1, limit))) }
+func expected(limit float64) float64 { return math.Log(1 - roomAbove(limit)/max(1, limit)) }
+
+// roomAbove is the headroom for a knee. One permit more is little beside a hundred and a lot
+// beside one.
+func roomAbove(knee float64) float64 { return headroom * math.Sqrt(knee) * min(1, knee/4) }
 
 func (a *adaptive) decide(w window) plan {
 	ratio, err := a.low.ratio(a.high)
@@ -255,9 +269,7 @@ func (a *adaptive) decide(w window) plan {
 	level := a.lowAt / a.limit
 	a.trend += trendWeight * (math.Log(min(max(ratio, level), 1.1)) - a.trend)
 	rtt := a.high.mean()
-	switch {
-	case a.trend > expected(a.limit)/2 && rtt <= slack*a.floor.value():
-		a.low, a.lowAt = a.high, a.limit
+	if a.trend > expected(a.limit)/2 && rtt <= slack*a.floor.value() {
 		a.step = climbFirst
 		return a.raise(w)
 	}
@@ -268,11 +280,12 @@ func (a *adaptive) decide(w window) plan {
 	if to < a.limit {
 		why = Queued
 	}
-	a.depth = probeDepth
-	if ratio <= level*1.05 {
-		a.depth = doubtDepth // the knee may be below the probe: look further down next time
-	}
-	if ratio <= level*1.05 && a.below() {
+	switch { // the knee may be below the probe: look further down next time
+	case ratio > level*1.05:
+		a.depth = probeDepth
+	case a.depth == probeDepth:
+		a.depth = doubtDepth
+	default:
 		a.depth = sinkDepth
 	}
 	a.limit, a.high = to, measure{}
@@ -288,9 +301,9 @@ func (a *adaptive) decide(w window) plan {
 // call. It shrinks as calls take longer than they did at best: several processes that
 // cannot tell their queue from the others' share a bounded one.
 func (a *adaptive) room(knee float64) float64 {
-	r := headroom * math.Sqrt(knee)
-	if rtt, floor := a.high.mean(), a.floor.value(); floor > 0 && rtt > 2*floor {
-		r *= 2 * floor / rtt
+	r := roomAbove(knee)
+	if rtt, floor := a.high.mean(), a.floor.value(); floor > 0 && rtt > crowded*floor {
+		r *= crowded * floor / rtt
 	}
 	return r
 }
@@ -301,7 +314,7 @@ func (a *adaptive) bound(limit float64, now int64) float64 {
 
 // calm is how many drops among n calls may be chance.
 func (a *adaptive) calm(n int) float64 {
-	expected := float64(n) * (calmDrops/2 + 1.5*a.quiet)
+	expected := float64(n) * (calmDrops + 1.5*a.quiet)
 	return 1 + expected + 3*math.Sqrt(expected)
 }
 
@@ -313,7 +326,7 @@ func (a *adaptive) brake(w window) (plan, bool) {
 	case w.total() >= 4 && share > 0.5 && wasted > 0.5:
 		a.limit, a.phase = a.clamp(math.Floor(w.limit/2)), braking
 		a.lid = lid{}
-	case a.phase == braking && share <= calmDrops:
+	case a.phase == braking && share <= 2*calmDrops:
 		a.high, a.low = measure{}, measure{}
 		a.high.add(w)
 		a.phase, a.step = climbing, climbFast
@@ -321,7 +334,7 @@ func (a *adaptive) brake(w window) (plan, bool) {
 	case a.phase == braking:
 	case float64(w.drops) > a.calm(w.total()):
 		a.limit = a.clamp(min(w.limit-1, w.limit*(1-wasted)))
-		a.lid = lid{at: a.limit, until: w.to + 6*probeEvery}
+		a.lid = lid{at: a.limit, until: w.to + lidFor}
 		p := a.settle(Dropped, w)
 		p.fresh = true
 		return p, true

@@ -41,6 +41,8 @@ func (*fixed) configure(Config) {}
 
 func (*fixed) baseline() float64 { return 0 }
 
+func (*fixed) level(limit float64) float64 { return limit }
+
 // aimd adds 1 for each so many successes while the limit binds, and multiplies at a drop.
 // Calls that began before the limit was last cut say nothing about what it is now, so one
 // burst of drops cuts once.
@@ -55,6 +57,8 @@ func (a *aimd) configure(c Config) {
 }
 
 func (*aimd) baseline() float64 { return 0 }
+
+func (*aimd) level(limit float64) float64 { return limit }
 
 func (a *aimd) next(w window) plan {
 	p := plan{limit: a.clamp(w.limit), samples: 1}

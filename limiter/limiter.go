@@ -23,15 +23,16 @@ type Limiter struct {
 	// mu guards all below. It is held for some tens of nanoseconds, and never while a
 	// callback runs or somebody waits.
 	mu       sync.Mutex
-	cfg      Config
 	limit    int // math.MaxInt for None
 	inflight int
-	slots    slots
-	queue    queue
-	wanted   bool // a permit was refused, and OnReady has not been called since
-	learner  learner
 	last     int64 // when somebody came last
+	fullAt   int64 // when the limit was last reached
+	wanted   bool  // a permit was refused, and OnReady has not been called since
+	queue    queue
 	counts   counts
+	slots    slots
+	learner  learner
+	cfg      Config
 	moved    Change
 	changes  []Change // not told yet
 	telling  bool     // somebody tells them
@@ -43,7 +44,7 @@ func New(c Config) (*Limiter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("limiter: New: %w", err)
 	}
-	l := &Limiter{epoch: time.Now(), onChange: c.OnChange, onReady: c.OnReady, cfg: c}
+	l := &Limiter{epoch: time.Now(), fullAt: math.MinInt64, onChange: c.OnChange, onReady: c.OnReady, cfg: c}
 	l.limit = c.Initial
 	if c.Algorithm == None {
 		l.limit = math.MaxInt
@@ -81,8 +82,9 @@ func (l *Limiter) tryAcquire(now int64) (Permit, bool) {
 // give requires mu and that there is room.
 func (l *Limiter) give(now int64) Permit {
 	l.touch(now)
-	l.inflight++
-	l.counts.acquired++
+	if l.inflight++; l.inflight >= l.limit {
+		l.fullAt = now
+	}
 	id, use := l.slots.take(l.inflight)
 	return Permit{l: l, use: use, start: now, slot: id}
 }
@@ -122,11 +124,13 @@ func (l *Limiter) release(p Permit, now int64, o Outcome) {
 		return
 	}
 	l.touch(now)
-	full := l.inflight >= l.limit
+	if l.inflight >= l.limit {
+		l.fullAt = now
+	}
 	l.inflight--
 	l.counts.add(o)
 	if o == Success || o == Drop {
-		s := sample{start: p.start, end: now, inflight: inflight, full: full, drop: o == Drop}
+		s := sample{start: p.start, end: now, inflight: inflight, full: l.fullAt >= p.start, drop: o == Drop}
 		if l.learner.learn(s, l.cfg.Brake) {
 			l.move(l.learner.plan.limit, l.learner.plan.why, now)
 		}
@@ -145,16 +149,17 @@ const aJump = int64(15 * time.Minute)
 func (l *Limiter) touch(now int64) {
 	if d := now - l.last; d < -int64(time.Second) || d > aJump {
 		l.learner.restart(now)
+		l.fullAt = math.MinInt64
 	}
 	l.last = now
 }
 
 // move sets the limit. It requires mu.
 func (l *Limiter) move(to float64, why Reason, now int64) {
-	if l.cfg.Algorithm == None {
-		return
-	}
 	n := min(max(int(math.Round(to)), l.cfg.Min), l.cfg.Max)
+	if l.cfg.Algorithm == None {
+		n = math.MaxInt
+	}
 	if n == l.limit {
 		return
 	}
@@ -237,21 +242,12 @@ func (l *Limiter) reconfigure(c Config, now int64) error {
 		limit = float64(c.Initial)
 	}
 	limit = min(max(limit, float64(c.Min)), float64(c.Max))
-	switch {
-	case c.Algorithm != old.Algorithm:
+	if c.Algorithm != old.Algorithm {
 		l.learner.begin(newAlgorithm(c), limit, l.epoch.UnixNano(), now)
-	default:
+	} else {
 		l.learner.reconfigure(c, limit, now)
 	}
-	if c.Algorithm == None {
-		l.moved = Change{Old: l.limit, New: math.MaxInt, Why: Reconfigured, At: l.epoch.Add(time.Duration(now))}
-		l.limit = math.MaxInt
-		if l.onChange != nil && l.moved.Old != l.moved.New {
-			l.changes = append(l.changes, l.moved)
-		}
-	} else {
-		l.move(limit, Reconfigured, now)
-	}
+	l.move(l.learner.plan.limit, Reconfigured, now)
 	l.unlock(now)
 	return nil
 }

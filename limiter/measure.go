@@ -62,7 +62,7 @@ func (m measure) differs(w window) (up, news bool) {
 	}
 	ratio, err := o.ratio(m)
 	change := math.Log(ratio)
-	return change > 0, math.Abs(change) > max(math.Log(surge), 4*err)
+	return change > 0, math.Abs(change) > max(math.Log(surge), 4.5*err)
 }
 
 // A minimum is the least of the values of the last five to ten minutes.
@@ -97,7 +97,7 @@ type lid struct {
 }
 
 func (l *lid) under(limit float64, now int64) float64 {
-	if l.at > 0 && now < l.until {
+	if l.at > 0 && now < l.until && l.until-now <= lidFor { // it is no longer if the clock was set back
 		return min(limit, l.at)
 	}
 	return limit

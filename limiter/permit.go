@@ -63,23 +63,23 @@ func (p Permit) Elapsed() time.Duration {
 // use counted, so that a permit can tell that it has been released, without allocating.
 type slots struct {
 	all  []slot
-	free []uint32
+	free uint32 // the first of a chain, counted from 1; 0: none
 }
 
 type slot struct {
 	use      uint64 // odd while a permit is out
 	inflight uint32 // permits out when this one was acquired, itself included
+	next     uint32 // in the chain of free ones
 }
 
 func (s *slots) take(inflight int) (id uint32, use uint64) {
-	if n := len(s.free); n > 0 {
-		id = s.free[n-1]
-		s.free = s.free[:n-1]
-	} else {
-		id = uint32(len(s.all))
+	if s.free == 0 {
 		s.all = append(s.all, slot{})
+		s.free = uint32(len(s.all))
 	}
+	id = s.free - 1
 	e := &s.all[id]
+	s.free = e.next
 	e.use++
 	e.inflight = uint32(inflight)
 	return id, e.use
@@ -92,6 +92,6 @@ func (s *slots) giveBack(id uint32, use uint64) (inflight int, ok bool) {
 		return 0, false
 	}
 	e.use++
-	s.free = append(s.free, id)
+	e.next, s.free = s.free, id+1
 	return int(e.inflight), true
 }

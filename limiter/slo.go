@@ -3,26 +3,26 @@ package limiter
 import "math"
 
 // slo holds the 99th percentile at or under a target. Of n calls that meet it exactly, the
-// number of violations has a binomial distribution with 1 in 100. More of them than it has
-// but once in fifty times is evidence of too many: the limit is cut at once. No more of
+// number of violations has a binomial distribution with 1 in 100. More of them than chance
+// brings once in twenty times is evidence of too many: the limit is cut at once. No more of
 // them than 1 in 100, among enough to mean something, is room: it grows. In between,
 // nothing is known, and the window goes on.
 type slo struct {
 	bounds
 	target int64
-	seen   window // since the limit last moved
-	cut    bool   // there has been a violation of the objective: growth is slow from there on
+	seen   window  // since the limit last moved
+	good   float64 // about where the objective was last met or just missed; 0: never missed
 }
 
 const (
-	sloShare    = 0.01
-	sloDoubt    = 0.02 // how seldom a cut may be mere chance
-	sloStep     = 20   // samples between two looks
-	sloMost     = 2000 // samples, after which the oldest are forgotten
-	sloFirst    = 100  // least that growth needs until the first cut
-	sloLater    = 300  // and after it: with fewer, 1 in 100 and 2 in 100 look alike
-	sloBackoff  = 0.9  // at most; more is cut when half of the calls are late
-	sloFastGrow = 1.25
+	sloShare   = 0.01
+	sloDoubt   = 0.05 // how seldom a cut may be mere chance
+	sloStep    = 20   // samples between two looks
+	sloMost    = 2000 // samples, after which the oldest are forgotten
+	sloFirst   = 100  // least that growth needs before the first cut
+	sloLater   = 1000 // and after it: with fewer, 1 in 100 and 2 in 100 look alike
+	sloBackoff = 0.9  // at most; more is cut when half of the calls are late
+	sloGrowth  = 1.25 // per step where nothing is known, or it is known to be safe
 )
 
 func (s *slo) configure(c Config) {
@@ -34,8 +34,10 @@ func (s *slo) configure(c Config) {
 
 func (*slo) baseline() float64 { return 0 }
 
+func (*slo) level(limit float64) float64 { return limit }
+
 func (s *slo) next(w window) plan {
-	p := plan{limit: s.clamp(w.limit), samples: sloStep, target: s.target, fresh: true}
+	p := plan{limit: s.clamp(w.limit), samples: sloStep, target: s.target}
 	s.seen.n += w.n
 	s.seen.drops += w.drops
 	s.seen.late += w.late
@@ -45,8 +47,11 @@ func (s *slo) next(w window) plan {
 	case tooMany(late, n):
 		share := float64(late) / float64(n)
 		p.limit, p.why = s.clamp(min(w.limit-1, w.limit*min(sloBackoff, 1-share/2))), Violated
-		s.cut = true
-	case n >= s.enough() && float64(late) <= sloShare*float64(n) && s.seen.binds():
+		p.fresh = true
+		if s.good == 0 || w.limit > s.good*sloBackoff {
+			s.good = w.limit * sloBackoff
+		} // else a fault has brought it here, and says nothing about where it was
+	case n >= s.enough(w.limit) && float64(late) <= sloShare*float64(n) && s.seen.binds():
 		p.limit, p.why = s.clamp(s.grown(w.limit)), Grew
 	case n < sloMost:
 		return p
@@ -55,18 +60,26 @@ func (s *slo) next(w window) plan {
 	return p
 }
 
-func (s *slo) enough() int {
-	if s.cut {
-		return sloLater
+// enough is how many samples growth needs: few where it was good before.
+func (s *slo) enough(limit float64) int {
+	switch {
+	case s.good == 0:
+		return sloFirst
+	case limit < s.good/2:
+		return sloStep
 	}
-	return sloFirst
+	return sloLater
 }
 
 func (s *slo) grown(limit float64) float64 {
-	if s.cut {
-		return limit + max(1, limit/50)
+	switch {
+	case s.good == 0:
+		return max(limit+1, limit*sloGrowth)
+	case limit < s.good/2:
+		return min(s.good, max(limit+1, limit*sloGrowth))
 	}
-	return limit * sloFastGrow
+	s.good = max(s.good, limit)
+	return limit + max(1, limit/100)
 }
 
 // tooMany reports whether k violations among n calls are too many to be chance: whether

@@ -56,7 +56,7 @@ func (l *Limiter) Stat() Stat {
 		Algorithm: l.cfg.Algorithm, Limit: l.limit, Min: l.cfg.Min, Max: l.cfg.Max,
 		InFlight: l.inflight, Waiting: l.queue.n, Last: l.moved,
 		RTT: rtt, Baseline: baseline,
-		Acquired: l.counts.acquired, Refused: l.counts.refused, GaveUp: l.counts.gaveUp,
+		Acquired: l.counts.success + l.counts.drop + l.counts.ignore + uint64(l.inflight), Refused: l.counts.refused, GaveUp: l.counts.gaveUp,
 		Success: l.counts.success, Drop: l.counts.drop, Ignore: l.counts.ignore,
 	}
 }
@@ -69,8 +69,8 @@ func (l *Limiter) Limit() int {
 }
 
 type counts struct {
-	acquired, refused, gaveUp uint64
-	success, drop, ignore     uint64
+	success, drop, ignore uint64
+	refused, gaveUp       uint64
 }
 
 func (c *counts) add(o Outcome) {

@@ -27,6 +27,14 @@ type prober struct {
 	back    float64 // the limit to go back to; 0: no probe is under way
 }
 
+// level is the limit without a probe.
+func (p *prober) level(limit float64) float64 {
+	if p.back > 0 {
+		return p.back
+	}
+	return limit
+}
+
 // probe returns the plan of a probe if one is due after w.
 func (p *prober) probe(w window, limit float64, b bounds) (plan, bool) {
 	if !w.binds() {

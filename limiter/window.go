@@ -9,7 +9,7 @@ import (
 type sample struct {
 	start, end int64
 	inflight   int  // when it started, itself included
-	full       bool // the limit was reached when it ended
+	full       bool // the limit was reached while it ran
 	drop       bool
 }
 
@@ -20,7 +20,7 @@ type window struct {
 	n        int     // successes
 	drops    int     // drops, and successes slower than the brake
 	late     int     // drops, and successes slower than plan.target
-	full     int     // samples at whose end the limit was reached
+	full     int     // samples that ran while the limit was reached
 	inflight int     // most when one of them started
 	sum      float64 // of the times of successes, seconds
 	squares  float64 // of the same
@@ -47,8 +47,9 @@ type plan struct {
 // knows no clock and no lock.
 type algorithm interface {
 	next(w window) plan
-	configure(c Config) // bounds and targets; what was learned stays
-	baseline() float64  // seconds; 0: none
+	configure(c Config)          // bounds and targets; what was learned stays
+	baseline() float64           // seconds; 0: none
+	level(limit float64) float64 // where limit would be if no probe were under way
 }
 
 func (w *window) total() int { return w.n + w.drops }
@@ -67,12 +68,12 @@ func (w *window) dropShare() float64 { return float64(w.drops) / float64(max(1, 
 // binds reports whether the limit kept calls out often enough to say something about it.
 func (w *window) binds() bool { return float64(w.full) >= bindingShare*float64(w.total()) }
 
-// bindingShare: at 1.2 times the load that a downstream of 12 workers can serve, 13 permits
-// are all out at the end of one call in five.
-const bindingShare = 0.15
+// bindingShare: a downstream that is asked for less than it can do meets its limit now and
+// then, as calls come in bunches. What it has of them then says nothing about its limit.
+const bindingShare = 0.5
 
 func (w *window) add(s sample, brake, target int64) {
-	took := max(0, s.end-s.start)
+	took := max(1, s.end-s.start) // a clock may stand still
 	t := seconds(took)
 	if s.drop || brake > 0 && took > brake {
 		w.drops++
@@ -94,9 +95,9 @@ func (w *window) add(s sample, brake, target int64) {
 
 // A learner is an algorithm and the window that it watches.
 type learner struct {
-	algorithm algorithm
-	plan      plan
 	window    window
+	plan      plan
+	algorithm algorithm
 	began     int64 // of the plan
 	valid     int64 // successes that started before are not believed: the clock was set since
 	wall      int64 // the wall clock at time 0, ns
@@ -115,11 +116,15 @@ func (r *learner) watch(p plan, now int64) {
 }
 
 // level is the limit as the algorithm has it, fractions included.
-func (r *learner) level() float64 { return r.plan.limit }
+func (r *learner) level() float64 { return r.algorithm.level(r.plan.limit) }
 
-// reconfigure keeps what was learned, and goes on from the limit.
+// reconfigure keeps what was learned. If the limit has to move, it goes on from there.
 func (r *learner) reconfigure(c Config, limit float64, now int64) {
+	moved := limit != r.level() || c.Target != time.Duration(r.plan.target) && c.Target > 0
 	r.algorithm.configure(c)
+	if !moved {
+		return
+	}
 	r.watch(r.algorithm.next(window{limit: limit, from: now + r.wall, to: now + r.wall}), now)
 }
 
@@ -165,4 +170,4 @@ func (r *learner) rtts() (rtt, baseline time.Duration) {
 }
 
 // seconds is a time in nanoseconds as a number to calculate with.
-func seconds(ns int64) float64 { return float64(ns) / 1e9 }
+func seconds(ns int64) float64 { return float64(ns) * 1e-9 }

@@ -17,7 +17,7 @@ func TestAnEventAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		w.events.Handled(run)
 		w.events.Settled(settled)
-		w.events.Shed("acme", consumer.OverflowDelay)
+		w.events.Shed(consumer.Shed{Tenant: "acme", Policy: consumer.OverflowDelay})
 	}); n > 0 {
 		t.Errorf("%v allocations for three events", n)
 	}
@@ -60,7 +60,7 @@ func BenchmarkShed(b *testing.B) {
 	w := newWorker(b, metrics.Options{})
 	b.ReportAllocs()
 	for b.Loop() {
-		w.events.Shed("acme", consumer.OverflowDelay)
+		w.events.Shed(consumer.Shed{Tenant: "acme", Policy: consumer.OverflowDelay})
 	}
 }
 

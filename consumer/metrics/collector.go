@@ -72,7 +72,6 @@ type Collector struct {
 
 	mu      sync.Mutex // guards the rest, and is held by no event
 	tenants *tenantLabels
-	paused  map[string]bool // reasons that were seen, so that they go back to 0
 }
 
 // New returns a Collector over c, which must not run yet: its events are counted
@@ -96,7 +95,6 @@ func New(c Source, opts Options) (*Collector, error) {
 		version: opts.Version,
 		events:  newEvents(labels.table),
 		tenants: labels,
-		paused:  make(map[string]bool),
 	}
 	if err := c.Observe(m.events.observer()); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)

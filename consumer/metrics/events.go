@@ -16,6 +16,7 @@ var (
 	results  = consumer.Results()
 	policies = consumer.OverflowPolicies()
 	reasons  = consumer.Reasons()
+	pauses   = consumer.PauseReasons()
 )
 
 // Room for the counters of a value each, and of those unknown.
@@ -87,8 +88,8 @@ func (e *events) settled(s consumer.Settled) {
 	e.downstream(s.Downstream).settled[indexOf(outcomes, s.Outcome)].Add(1)
 }
 
-func (e *events) shed(tenant string, policy consumer.OverflowPolicy) {
-	e.tenants.shed(tenant, indexOf(policies, policy))
+func (e *events) shed(s consumer.Shed) {
+	e.tenants.shed(s.Tenant, indexOf(policies, s.Policy))
 }
 
 // downstream returns the counters of a downstream, which are made when it is first

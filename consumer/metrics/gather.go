@@ -3,7 +3,6 @@ package metrics
 import (
 	"runtime"
 	"runtime/debug"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -82,24 +81,18 @@ func (m *Collector) gatherLanes(out *rows, s consumer.Snapshot) {
 	m.gatherPaused(out, s.Lanes)
 }
 
-// maxPaused bounds the reasons that are told apart.
-const maxPaused = 32
-
+// gatherPaused shows every reason, so that one that is over goes back to 0.
 func (m *Collector) gatherPaused(out *rows, lanes []consumer.LaneState) {
-	paused := make(map[string]int)
+	paused := make([]int, len(pauses)+1)
 	for _, l := range lanes {
-		if l.Paused == "" {
-			continue
+		if l.Paused != "" {
+			paused[indexOf(pauses, l.Paused)]++
 		}
-		reason := strings.ToValidUTF8(l.Paused, "�")
-		if !m.paused[reason] && len(m.paused) >= maxPaused {
-			reason = unknown
-		}
-		m.paused[reason] = true
-		paused[reason]++
 	}
-	for reason := range m.paused {
-		out.gauge(m.descs.pullPaused, float64(paused[reason]), reason)
+	for i, n := range paused {
+		if i < len(pauses) || n > 0 {
+			out.gauge(m.descs.pullPaused, float64(n), labelOf(pauses, i))
+		}
 	}
 }
 

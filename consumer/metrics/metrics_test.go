@@ -52,7 +52,7 @@ var contract = map[string]string{
 func TestEveryMetricOfTheContractIsShownWithItsLabels(t *testing.T) {
 	w := newWorker(t, metrics.Options{})
 	w.busyState()
-	w.events.Shed("acme", consumer.OverflowDelay)
+	w.events.Shed(consumer.Shed{Tenant: "acme", Policy: consumer.OverflowDelay})
 	got := make(map[string]string)
 	for _, f := range w.families() {
 		words := []string{strings.ToLower(f.GetType().String())}
@@ -82,7 +82,7 @@ func TestEveryMetricOfTheContractIsShownWithItsLabels(t *testing.T) {
 func TestPromlintIsContent(t *testing.T) {
 	w := newWorker(t, metrics.Options{})
 	w.busyState()
-	w.events.Shed("acme", consumer.OverflowDelay)
+	w.events.Shed(consumer.Shed{Tenant: "acme", Policy: consumer.OverflowDelay})
 	problems, err := testutil.GatherAndLint(w.registry)
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestReasonsOfAPauseAreBounded(t *testing.T) {
 	w := newWorker(t, metrics.Options{})
 	w.busyState()
 	for i := range 1000 {
-		w.state.Lanes[0].Paused = fmt.Sprint("because of ", i)
+		w.state.Lanes[0].Paused = consumer.PauseReason(fmt.Sprint("because of ", i))
 		w.families()
 	}
 	if n := len(w.series("spillway_pull_paused")); n > 33 {
@@ -203,7 +203,7 @@ func TestValuesOfALaterVersionAreCountedAsUnknown(t *testing.T) {
 	w := newWorker(t, metrics.Options{})
 	w.handled(consumer.Handled{Tenant: "acme", Result: "vanished"})
 	w.events.Settled(consumer.Settled{Outcome: "lost"})
-	w.events.Shed("acme", "burn")
+	w.events.Shed(consumer.Shed{Tenant: "acme", Policy: "burn"})
 	w.state.DeadLetters = map[consumer.Reason]uint64{"a": 1, "b": 2}
 	w.want(map[string]float64{
 		`spillway_handle_seconds{downstream="",result="unknown"}`:          1,

@@ -124,9 +124,9 @@ func TestManyNamesInOneScrapeAreAllCounted(t *testing.T) {
 
 func TestShedMessagesAreCountedByTenantAndPolicy(t *testing.T) {
 	w := newWorker(t, metrics.Options{Tenants: 1})
-	w.events.Shed("acme", consumer.OverflowDelay)
-	w.events.Shed("acme", consumer.OverflowDelay)
-	w.events.Shed("quiet", consumer.OverflowHold)
+	w.events.Shed(consumer.Shed{Tenant: "acme", Policy: consumer.OverflowDelay})
+	w.events.Shed(consumer.Shed{Tenant: "acme", Policy: consumer.OverflowDelay})
+	w.events.Shed(consumer.Shed{Tenant: "quiet", Policy: consumer.OverflowHold})
 	w.want(map[string]float64{
 		`spillway_messages_shed_total{tenant="acme",policy="delay"}`:  2,
 		`spillway_messages_shed_total{tenant="_other",policy="hold"}`: 1,

@@ -1,0 +1,138 @@
+package limiter_test
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/spillwaymq/spillway/limiter"
+)
+
+func TestARefundIsAsIfNothingHadBeenTaken(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := drawRate(t)
+		with, without, now := newBucket(t, r), newBucket(t, r), bucketStart
+		for range rapid.IntRange(1, 40).Draw(t, "ops") {
+			now = now.Add(drawStep(t, r))
+			n := rapid.IntRange(1, r.Burst).Draw(t, "n")
+			if rapid.Bool().Draw(t, "refunded") {
+				if with.AllowN(now, n) {
+					now = now.Add(drawStep(t, r))
+					with.Refund(n)
+				}
+			} else if a, b := with.AllowN(now, n), without.AllowN(now, n); a != b {
+				// A refund that came after the bucket would have been full is lost in part.
+				if a || with.Tokens(now) > without.Tokens(now) {
+					t.Fatalf("AllowN(%d) = %t after refunds, %t without", n, a, b)
+				}
+				t.Skip("a bucket that overflowed")
+			}
+			if a, b := with.Tokens(now), without.Tokens(now); a > b+1e-6 {
+				t.Fatalf("%v tokens after a refund, %v without", a, b)
+			}
+		}
+	})
+}
+
+func TestARefundBeforeTheBucketIsFullIsExact(t *testing.T) {
+	b := newBucket(t, limiter.Rate{Events: 10, Per: time.Second, Burst: 100})
+	b.AllowN(bucketStart, 60)
+	b.AllowN(bucketStart, 30)
+	b.Refund(30)
+	b.Refund(0)
+	b.Refund(-7)
+	if got := b.Tokens(bucketStart.Add(time.Second)); got != 50 {
+		t.Errorf("%v tokens, want 100 - 60 + 10", got)
+	}
+	b.Refund(math.MaxInt)
+	if got := b.Tokens(bucketStart.Add(time.Second)); got != 100 {
+		t.Errorf("%v tokens after too large a refund, want a full bucket", got)
+	}
+}
+
+func TestSetRateNeitherLosesNorGrants(t *testing.T) {
+	b, now := newBucket(t, limiter.Rate{Events: 100, Per: time.Second, Burst: 50}), bucketStart
+	b.AllowN(now, 40)
+	for i := range 1000 {
+		now = now.Add(time.Microsecond)
+		if err := b.SetRateAt(now, limiter.Rate{Events: float64(1 + i%7), Per: time.Hour, Burst: 50 + i%9}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.Tokens(now); got > 10.0002 || got < 9.9999 {
+		t.Errorf("%v tokens after a thousand changes, want the 10 that there were, and 1 ms of at most 100/s", got)
+	}
+	if err := b.SetRateAt(now, limiter.Rate{Events: 1, Per: time.Second, Burst: 4}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Tokens(now); got != 4 {
+		t.Errorf("%v tokens, want the new burst", got)
+	}
+	if err := b.SetRateAt(now, limiter.Rate{Events: -1, Per: time.Second}); err == nil {
+		t.Error("a bad rate was accepted")
+	}
+	if got := b.Snapshot().Rate; got.Events != 1 || got.Burst != 4 {
+		t.Errorf("a bad rate has changed it to %+v", got)
+	}
+}
+
+func TestLookingStartsNoClock(t *testing.T) {
+	b := newBucket(t, limiter.Rate{Events: 1, Per: time.Second, Burst: 2})
+	b.Snapshot()
+	b.Next(time.Now(), 1)
+	b.Tokens(time.Now())
+	b.Refund(1)
+	if err := b.SetRate(limiter.Rate{Events: 1, Per: time.Second, Burst: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if past := time.Unix(0, 0); !b.AllowN(past, 2) || b.AllowN(past, 1) || !b.AllowN(past.Add(time.Second), 1) {
+		t.Error("the first to ask does not set the clock")
+	}
+}
+
+// Nothing accrues in an instant, so what was taken and what is left are what was there.
+func TestNoTokenIsLostOrDoubledWhileTheRateChanges(t *testing.T) {
+	const burst, goroutines = 1_000_000, 4
+	b := newBucket(t, limiter.Rate{Events: 1, Per: time.Hour, Burst: burst})
+	b.AllowN(bucketStart, 1)
+	var taken atomic.Int64
+	taken.Add(1)
+	var group sync.WaitGroup
+	for range goroutines {
+		group.Go(func() {
+			for i := range 20_000 {
+				if b.AllowN(bucketStart, 3) {
+					taken.Add(3)
+				}
+				if i%3 == 0 {
+					b.Refund(1)
+					taken.Add(-1)
+				}
+			}
+		})
+	}
+	for i := range 5000 {
+		if err := b.SetRateAt(bucketStart, limiter.Rate{Events: float64(1 + i%50), Per: time.Minute, Burst: burst}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	group.Wait()
+	if sum := float64(taken.Load()) + b.Tokens(bucketStart); sum != burst {
+		t.Errorf("%d taken and %v left, together %v, want %d", taken.Load(), b.Tokens(bucketStart), sum, burst)
+	}
+}
+
+func TestSetRateInThePastOwesNoHour(t *testing.T) {
+	b := newBucket(t, limiter.Rate{Events: 10, Per: time.Second, Burst: 5})
+	b.AllowN(bucketStart, 5)
+	if err := b.SetRateAt(bucketStart.Add(-time.Hour), limiter.Rate{Events: 1, Per: time.Second, Burst: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if b.AllowN(bucketStart.Add(time.Second-time.Millisecond), 1) || !b.AllowN(bucketStart.Add(time.Second+time.Millisecond), 1) {
+		t.Error("the new rate does not begin where the clock was")
+	}
+}
