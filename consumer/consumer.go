@@ -34,9 +34,11 @@ type Consumer struct {
 	keeper *keeper
 	lanes  []*lane
 	pacer  pacer
-	rests  rests
 
 	downstreams downstreams
+	unrouted    counters[Outcome] // settled without a route
+	noise       noise
+	halted      atomic.Int32 // downstreams that their breaker or a rest keeps from work
 	deadLetters counters[Reason]
 	observers   observers // fixed when Run begins
 
@@ -66,19 +68,25 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 	if err := errors.Join(cfg.validate(), muxErr); err != nil {
 		return nil, err
 	}
+	if err := cfg.checkUse(mux); err != nil {
+		return nil, err
+	}
 	c := &Consumer{
 		cfg: cfg, js: js, nc: js.Conn(), apiPrefix: envelope.APIPrefix(js.Options()),
 		log: cfg.Logger, logs: newLogs(cfg.Logger),
 		leases: newLeases(cfg.AckWait), outbox: newOutbox(), held: newTally(), state: StateNew,
-		deadLetters: newCounters(reasons),
+		deadLetters: newCounters(reasons), unrouted: newCounters(outcomes),
 	}
-	c.mux = mux.bind(&c.downstreams)
-	c.keeper = newKeeper(c)
 	queues, err := c.newQueues()
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
 	c.queues = queues
+	if c.downstreams, err = c.newDownstreams(mux); err != nil {
+		return nil, err
+	}
+	c.mux = mux.bind(c.downstreams)
+	c.keeper = newKeeper(c)
 	c.lanes = c.newLanes()
 	c.leases.lanes = c.lanes
 	c.mover = newMover(c.nc, c.wakeLanes)
@@ -121,7 +129,7 @@ func (c *Consumer) newQueues() (*tenants.Queues[*delivery], error) {
 func (p TenantPolicy) queuePolicy(bytes int64) tenants.Policy {
 	q := tenants.Policy{
 		Queue: p.Queue, Bytes: bytes, High: p.High, Low: p.Low,
-		Weight: p.Weight, MaxInFlight: p.MaxInFlight,
+		Weight: p.Weight, MaxInFlight: p.MaxInFlight, Rate: tenants.Rate(p.Rate),
 	}
 	if p.OnOverflow == OverflowHold {
 		q.Hold = true

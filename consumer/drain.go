@@ -46,6 +46,7 @@ func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopHelp cont
 	c.mover.drain(moves)
 	stopHelp()
 	cr.helpers.Wait()
+	c.downstreams.end()
 	for _, d := range c.mover.undecided() {
 		c.abandon(d, OutcomeHandBack)
 	}

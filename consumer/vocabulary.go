@@ -18,7 +18,7 @@ func Results() []Result {
 // PauseReasons returns all reasons for which a lane does not pull.
 func PauseReasons() []PauseReason {
 	return []PauseReason{
-		PauseDisconnected, PauseConsumer, PauseBackoff, PauseMoves, PauseHold, PauseBuffer, PauseWorkers,
+		PauseDisconnected, PauseConsumer, PauseBackoff, PauseMoves, PauseHold, PauseBuffer, PauseWorkers, PauseBreaker, PauseRest,
 	}
 }
 

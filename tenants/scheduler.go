@@ -107,6 +107,7 @@ func (s *scheduler) dispatch(now int64, q *queue, size int, next uint64) int32 {
 
 	s.remove(now, q, size, next)
 	t.running++
+	t.begun += now
 	s.running++
 	s.started(q.class)
 	s.spend(now, t)
@@ -175,7 +176,7 @@ func (s *scheduler) finish(now int64, id int32, gen uint32) (*queue, run, bool) 
 		t.cost += decay * (took - t.cost)
 	}
 	t.worked += time.Duration(max(0, now-r.start))
-	s.vacate(r.queue, t.blocked())
+	s.vacate(r, t.blocked())
 	return r.queue, r, true
 }
 
@@ -189,7 +190,7 @@ func (s *scheduler) undo(now int64, id int32, gen uint32) (*queue, run, bool) {
 	wasBlocked := t.blocked()
 	t.tag -= r.charged / r.weight
 	s.refund(now, t)
-	s.vacate(r.queue, wasBlocked)
+	s.vacate(r, wasBlocked)
 	return r.queue, r, true
 }
 
@@ -205,13 +206,14 @@ func (s *scheduler) end(id int32, gen uint32) (run, bool) {
 	return r, true
 }
 
-// vacate is for a run of q that has ended and is charged. wasBlocked is of the tenant,
-// before the end.
-func (s *scheduler) vacate(q *queue, wasBlocked bool) {
-	t := q.tenant
+// vacate is for a run that has ended and is charged. wasBlocked is of its tenant, before
+// the end.
+func (s *scheduler) vacate(r run, wasBlocked bool) {
+	t := r.queue.tenant
 	t.running--
+	t.begun -= r.start
 	s.running--
-	s.ended(q.class)
+	s.ended(r.queue.class)
 	if wasBlocked {
 		s.enterAll(t)
 	} else {

@@ -25,6 +25,7 @@ type Stat struct {
 	Returned uint64 // by Close
 
 	WorkerTime time.Duration // of all runs that have ended
+	Busy       time.Duration // so far, of the runs in flight, as of the last time that Queues was told
 	Cost       time.Duration // decayed mean service time, or what is assumed
 	Interval   time.Duration // mean time between departures while items waited; 0: unknown
 	Oldest     time.Time     // arrival of the oldest queued item; zero: none is queued
@@ -155,7 +156,7 @@ func (q *Queues[T]) stat(t *tenant, room []named) (Stat, []named) {
 		Rate:     t.limits.policy,
 		Accepted: t.accepted, Shed: t.shed, Full: t.full,
 		Finished: t.finished, Returned: t.returned,
-		WorkerTime: t.worked, Cost: time.Duration(cost),
+		WorkerTime: t.worked, Busy: time.Duration(max(0, int64(t.running)*q.now-t.begun)), Cost: time.Duration(cost),
 	}
 	first, pace, next := len(room), 0.0, q.s.first()
 	for _, qu := range t.queues {

@@ -15,6 +15,7 @@ type tenant struct {
 	running int
 	bytes   int64
 	worked  time.Duration
+	begun   int64 // sum of the starts of the running ones; it may overflow, differences do not
 	name    string
 
 	accepted, finished, shed, full, returned uint64

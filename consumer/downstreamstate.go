@@ -1,0 +1,121 @@
+package consumer
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/spillwaymq/spillway/limiter"
+	"github.com/spillwaymq/spillway/tenants"
+)
+
+// DownstreamState is one downstream.
+type DownstreamState struct {
+	Downstream string             `json:"downstream"` // "": of messages that had no route
+	Queued     int                `json:"queued"`
+	InFlight   int                `json:"in_flight"`
+	Settled    map[Outcome]uint64 `json:"settled"`
+	Overloads  uint64             `json:"overloads"`
+
+	// Waiting is what keeps its messages from starting: one of the reasons that begin with
+	// downstream_, or "".
+	Waiting WaitReason `json:"waiting,omitempty"`
+	Since   time.Time  `json:"since,omitzero"`
+	Until   time.Time  `json:"until,omitzero"` // if time alone ends it
+
+	Limit      *LimitState    `json:"limit,omitempty"`      // nil: none
+	Breaker    *BreakerStatus `json:"breaker,omitempty"`    // nil: none
+	RestsUntil time.Time      `json:"rests_until,omitzero"` // after nothing but overload answers
+	RateUntil  time.Time      `json:"rate_until,omitzero"`  // when its rate lets the next message start, if not now
+}
+
+// LimitState is the concurrency limit of a downstream.
+type LimitState struct {
+	Algorithm string        `json:"algorithm"`
+	Limit     int           `json:"limit"`
+	Min       int           `json:"min"`
+	Max       int           `json:"max"`
+	Changed   time.Time     `json:"changed"` // when it last did,
+	From      int           `json:"from"`    // from what,
+	Why       string        `json:"why"`     // and why
+	RTT       time.Duration `json:"rtt_ns,omitempty"`
+	Dropped   uint64        `json:"dropped"` // runs that ended in overload or by their timeout
+}
+
+// BreakerStatus is the breaker of a downstream.
+type BreakerStatus struct {
+	State        BreakerState `json:"state"`
+	Since        time.Time    `json:"since,omitzero"` // zero: since the beginning
+	Until        time.Time    `json:"until,omitzero"` // when a message will be tried
+	Calls        int          `json:"calls"`          // of the window, while closed
+	Failures     int          `json:"failures"`
+	Slow         int          `json:"slow"`
+	FailureRatio float64      `json:"failure_ratio"`
+	SlowRatio    float64      `json:"slow_ratio"`
+	Openings     int          `json:"openings"` // in a row
+}
+
+func (c *Consumer) downstreamStates(now time.Time) []DownstreamState {
+	classes := make(map[string]tenants.ClassStat, len(c.downstreams))
+	for class, stat := range c.queues.Classes() {
+		classes[class] = stat
+	}
+	states := make([]DownstreamState, 0, len(c.downstreams)+1)
+	for _, d := range c.downstreams {
+		states = append(states, d.snapshot(classes[d.name], now))
+	}
+	if settled := c.unrouted.snapshot(); len(settled) > 0 {
+		states = append(states, DownstreamState{Settled: settled})
+	}
+	slices.SortFunc(states, func(a, b DownstreamState) int { return cmp.Compare(a.Downstream, b.Downstream) })
+	return states
+}
+
+func (d *downstreamState) snapshot(class tenants.ClassStat, now time.Time) DownstreamState {
+	s := DownstreamState{
+		Downstream: d.name,
+		Queued:     class.Queued,
+		InFlight:   class.InFlight,
+		Settled:    d.settled.snapshot(),
+		Overloads:  d.overloads.Load(),
+		Limit:      d.limitState(),
+		Breaker:    d.breakerStatus(now),
+	}
+	s.Waiting, s.Since, s.Until = d.waiting(class.InFlight, class.Limit)
+	if until := d.rest.end(); now.Before(until) {
+		s.RestsUntil = until
+	}
+	if d.rate != nil {
+		if at := d.tokenAt(now); now.Before(at) {
+			s.RateUntil = at
+		}
+	}
+	return s
+}
+
+func (d *downstreamState) limitState() *LimitState {
+	if d.limiter == nil {
+		return nil
+	}
+	st := d.limiter.Stat()
+	s := &LimitState{
+		Algorithm: string(st.Algorithm), Limit: st.Limit, Min: st.Min, Max: st.Max,
+		Changed: st.Last.At, From: st.Last.Old, Why: string(st.Last.Why), RTT: st.RTT, Dropped: st.Drop,
+	}
+	if st.Last.Why == limiter.Begun {
+		s.From = st.Last.New
+	}
+	return s
+}
+
+func (d *downstreamState) breakerStatus(now time.Time) *BreakerStatus {
+	if d.breaker == nil {
+		return nil
+	}
+	st := d.breaker.SnapshotAt(now)
+	return &BreakerStatus{
+		State: BreakerState(st.State.String()), Since: st.Since, Until: st.Until,
+		Calls: st.Calls, Failures: st.Failures, Slow: st.Slow,
+		FailureRatio: st.FailureRatio, SlowRatio: st.SlowRatio, Openings: st.Openings,
+	}
+}
