@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,7 +54,9 @@ type Consumer struct {
 
 	mu    sync.Mutex // guards state and changes of observers
 	state State
-	// spawnWorker starts one more worker; it is set by Run.
+	// base is the parent of all runs, and spawnWorker starts one more worker. Both are
+	// set by Run.
+	base        context.Context
 	spawnWorker spawnFunc
 }
 

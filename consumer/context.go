@@ -12,7 +12,7 @@ import (
 // handlers of small work never look at theirs, so this one becomes real when it is
 // first used. It is a [context.Context] in every respect, the cause included.
 type runContext struct {
-	parent   context.Context
+	parent   *context.Context         // of all runs; a pointer, as each delivery has a runContext
 	deadline time.Time                // zero: none
 	state    atomic.Pointer[runState] // nil until somebody looks or ends it
 }
@@ -29,13 +29,34 @@ type runState struct {
 	at     time.Time // when
 }
 
-// begin prepares the context for a run. A delivery may run more than once, one run
-// after another: a requeued message begins anew.
-func (c *runContext) begin(parent context.Context, deadline time.Time) {
+// begin prepares the context for its run. Whatever ended it before that, as a lost lease
+// may, is for who begins the run to see.
+func (c *runContext) begin(parent *context.Context, deadline time.Time) {
 	c.parent, c.deadline = parent, deadline
 	if c.state.Load() != nil {
 		c.state.Store(nil)
 	}
+}
+
+// beginRun gives d a context for the run that begins. The first has its place in d. A
+// later one, after an overload answer, gets its own: a context that was over stays so
+// for whoever kept it.
+func (d *delivery) beginRun(parent *context.Context, deadline time.Time) {
+	if d.overloads == 0 {
+		d.firstRun.begin(parent, deadline)
+		return
+	}
+	later := new(runContext)
+	later.begin(parent, deadline)
+	d.laterRun.Store(later)
+}
+
+// run is the context of the present run, or of the last one.
+func (d *delivery) run() *runContext {
+	if later := d.laterRun.Load(); later != nil {
+		return later
+	}
+	return &d.firstRun
 }
 
 // matter returns the state, and makes it if there is none.
@@ -126,7 +147,7 @@ func (c *runContext) materialize() context.Context {
 	if s.real != nil {
 		return s.real
 	}
-	s.real, s.cancel = context.WithCancelCause(c.parent)
+	s.real, s.cancel = context.WithCancelCause(*c.parent)
 	if !c.deadline.IsZero() {
 		s.real, s.stop = context.WithDeadline(s.real, c.deadline)
 	}

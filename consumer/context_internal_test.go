@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 )
 
 type ctxKey struct{}
@@ -14,7 +15,7 @@ func TestARunContextIsAContextInEveryRespect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent := context.WithValue(t.Context(), ctxKey{}, "value")
 		var c runContext
-		c.begin(parent, time.Now().Add(time.Minute))
+		c.begin(&parent, time.Now().Add(time.Minute))
 		if c.Err() != nil || c.Value(ctxKey{}) != "value" {
 			t.Errorf("Err %v, Value %v", c.Err(), c.Value(ctxKey{}))
 		}
@@ -36,7 +37,7 @@ func TestARunContextIsAContextInEveryRespect(t *testing.T) {
 func TestARunContextPassesItsDeadlineOnlyIfSomebodyLooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c runContext
-		c.begin(t.Context(), time.Now().Add(time.Minute))
+		c.begin(background(t), time.Now().Add(time.Minute))
 		if c.state.Load() != nil {
 			t.Error("it is real before anybody looks")
 		}
@@ -49,7 +50,7 @@ func TestARunContextPassesItsDeadlineOnlyIfSomebodyLooks(t *testing.T) {
 
 func TestARunContextThatEndedBeforeItWasLookedAtIsOver(t *testing.T) {
 	var c runContext
-	c.begin(t.Context(), time.Time{})
+	c.begin(background(t), time.Time{})
 	c.end(ErrLeaseLost)
 	<-c.Done()
 	if context.Cause(&c) != ErrLeaseLost {
@@ -58,7 +59,7 @@ func TestARunContextThatEndedBeforeItWasLookedAtIsOver(t *testing.T) {
 	if _, ok := c.Deadline(); ok {
 		t.Error("it has a deadline")
 	}
-	c.begin(t.Context(), time.Time{})
+	c.begin(background(t), time.Time{})
 	if c.Err() != nil {
 		t.Error("the next run begins with an ended context")
 	}
@@ -66,8 +67,8 @@ func TestARunContextThatEndedBeforeItWasLookedAtIsOver(t *testing.T) {
 
 func TestARunContextIsOverAfterItsRun(t *testing.T) {
 	var unseen, seen runContext
-	unseen.begin(t.Context(), time.Time{})
-	seen.begin(t.Context(), time.Time{})
+	unseen.begin(background(t), time.Time{})
+	seen.begin(background(t), time.Time{})
 	if seen.Err() != nil {
 		t.Error("over too early")
 	}
@@ -77,5 +78,41 @@ func TestARunContextIsOverAfterItsRun(t *testing.T) {
 		if c.Err() != context.Canceled {
 			t.Errorf("Err %v", c.Err())
 		}
+	}
+}
+
+// background is a parent.
+func background(t *testing.T) *context.Context {
+	ctx := t.Context()
+	return &ctx
+}
+
+func TestAContextThatIsOverStaysSoWhileTheNextRunGoesOn(t *testing.T) {
+	for name, look := range map[string]bool{"one that was looked at": true, "one that nobody looked at": false} {
+		t.Run(name, func(t *testing.T) {
+			var d delivery
+			d.beginRun(background(t), time.Time{})
+			kept := d.run()
+			if look && kept.Err() != nil {
+				t.Fatal("over too early")
+			}
+			kept.free()
+			d.overloads++
+			d.beginRun(background(t), time.Time{})
+			if kept.Err() == nil || d.run().Err() != nil {
+				t.Errorf("of the first run %v, of the next %v", kept.Err(), d.run().Err())
+			}
+			d.run().end(ErrLeaseLost)
+			if context.Cause(kept) == ErrLeaseLost || context.Cause(d.run()) != ErrLeaseLost {
+				t.Errorf("causes %v and %v", context.Cause(kept), context.Cause(d.run()))
+			}
+		})
+	}
+}
+
+// The allocator has classes of 288 and 320 bytes.
+func TestADeliveryFitsItsSizeClass(t *testing.T) {
+	if size := unsafe.Sizeof(delivery{}); size > 288 {
+		t.Errorf("%d bytes", size)
 	}
 }

@@ -22,9 +22,10 @@ type delivery struct {
 	source source
 	chain  *delivery // in the lane's held table
 
-	run       runContext
-	started   atomic.Int64 // unix nanoseconds; 0: not running
-	overloads int32        // overload answers so far, for the growing backoff
+	firstRun  runContext
+	laterRun  atomic.Pointer[runContext] // nil during the first run; see beginRun
+	started   atomic.Int64               // unix nanoseconds; 0: not running
+	overloads int32                      // overload answers so far, for the growing backoff
 	settled   atomic.Bool
 	lease     lease // guarded by leases.mu
 }

@@ -31,7 +31,7 @@ func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopHelp cont
 		errs = append(errs, ErrDrainTimeout)
 		c.leases.each(func(d *delivery) {
 			if d.started.Load() != 0 {
-				d.run.end(ErrDrainTimeout)
+				d.run().end(ErrDrainTimeout)
 			}
 		})
 	}

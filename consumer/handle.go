@@ -38,7 +38,7 @@ func (c *Consumer) conclude(d *delivery, err error, now time.Time) ending {
 		d.route.state.rest.success()
 		return ending{result: ResultSuccess, action: actionAck, limit: limiter.Success, health: breaker.Success}
 	}
-	if _, cause := d.run.ended(); cause != nil {
+	if _, cause := d.run().ended(); cause != nil {
 		return c.concludeCanceled(d, cause)
 	}
 	verdict, delay := verdictOf(err)
@@ -63,7 +63,7 @@ func resultOf(d *delivery, err error, now time.Time) Result {
 	if _, ok := errors.AsType[*PanicError](err); ok {
 		return ResultPanic
 	}
-	if deadline, ok := d.run.Deadline(); ok && !now.Before(deadline) {
+	if deadline, ok := d.run().Deadline(); ok && !now.Before(deadline) {
 		return ResultTimeout
 	}
 	return ResultError

@@ -154,7 +154,7 @@ func (ls *leases) giveUp(now time.Time) {
 		}
 	})
 	for _, d := range lost {
-		d.run.end(ErrLeaseLost)
+		d.run().end(ErrLeaseLost)
 	}
 }
 

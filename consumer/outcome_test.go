@@ -125,6 +125,36 @@ func TestRetryAfterSetsTheDelayAndSpendsAnAttempt(t *testing.T) {
 	})
 }
 
+func TestAContextKeptFromAnOverloadedRunStaysEndedAndTheNextIsEndedByTheDrain(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		r.publish("jobs.acme.x", "")
+		kept := make(chan context.Context, 2)
+		ended := make(chan error, 1)
+		first := true
+		r.run(config(t, func(cfg *consumer.Config) { cfg.DrainTimeout = time.Second }), consumer.HandlerFunc(func(ctx context.Context, _ *consumer.Message) error {
+			kept <- ctx
+			if first {
+				first = false
+				return consumer.Overloaded(errBoom, time.Second)
+			}
+			<-ctx.Done()
+			ended <- context.Cause(ctx)
+			return ctx.Err()
+		}))
+		one, two := <-kept, <-kept
+		if one.Err() == nil || two.Err() != nil {
+			t.Errorf("while the second run goes on: of the first %v, of the second %v", one.Err(), two.Err())
+		}
+		if err := r.stop(); !errors.Is(err, consumer.ErrDrainTimeout) {
+			t.Errorf("Run returned %v", err)
+		}
+		if cause := <-ended; !errors.Is(cause, consumer.ErrDrainTimeout) || errors.Is(context.Cause(one), consumer.ErrDrainTimeout) {
+			t.Errorf("the second run was ended by %v, the first by %v", cause, context.Cause(one))
+		}
+	})
+}
+
 func TestOverloadedKeepsTheMessageAtTheHeadOfItsQueueAndSpendsNoAttempt(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t)

@@ -121,6 +121,7 @@ func (c *Consumer) startHelpers(ctx context.Context, cr *crew) {
 }
 
 func (c *Consumer) startWorkers(ctx context.Context, cr *crew) {
+	c.base = ctx
 	c.spawnWorker = func(ctx context.Context) {
 		cr.workers.Go(func() { c.work(ctx) })
 	}

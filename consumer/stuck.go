@@ -25,7 +25,7 @@ const (
 // stuckSince returns since when the handler of a running delivery ignores the end of its
 // context, the zero time if it does not. It goes by what may be read while it runs.
 func (d *delivery) stuckSince(started, now time.Time) time.Time {
-	ended, _ := d.run.ended()
+	ended, _ := d.run().ended()
 	if ended.IsZero() && d.route.Timeout > 0 {
 		ended = started.Add(d.route.Timeout)
 	}

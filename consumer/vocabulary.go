@@ -22,6 +22,19 @@ func PauseReasons() []PauseReason {
 	}
 }
 
+// BreakerStates returns all states of a breaker.
+func BreakerStates() []BreakerState {
+	return []BreakerState{BreakerClosed, BreakerOpen, BreakerHalfOpen}
+}
+
+// WaitReasons returns all reasons for which a tenant waits.
+func WaitReasons() []WaitReason {
+	return []WaitReason{
+		WaitTurn, WaitWorkers, WaitCap, WaitRate, WaitPaused, WaitBackoff,
+		WaitDownstreamLimit, WaitDownstreamBreaker, WaitDownstreamRest, WaitDownstreamRate,
+	}
+}
+
 // OverflowPolicies returns all policies, the default first.
 func OverflowPolicies() []OverflowPolicy { return []OverflowPolicy{OverflowDelay, OverflowHold} }
 

@@ -29,7 +29,7 @@ func (c *Consumer) work(ctx context.Context) {
 			return
 		}
 		for more := true; more; {
-			if j, more = c.runJob(ctx, j); !more {
+			if j, more = c.runJob(j); !more {
 				j, more = c.linger()
 			}
 		}
@@ -49,7 +49,7 @@ func (c *Consumer) linger() (job, bool) {
 // runJob runs the handler for one message, does what its end means, and takes the next
 // message if there is one. The clock is read once between two runs that follow on each
 // other.
-func (c *Consumer) runJob(ctx context.Context, j job) (next job, ok bool) {
+func (c *Consumer) runJob(j job) (next job, ok bool) {
 	d := j.Value
 	p, ok := d.route.state.acquire(j.Started)
 	if !ok {
@@ -59,7 +59,7 @@ func (c *Consumer) runJob(ctx context.Context, j job) (next job, ok bool) {
 	if d.route.Timeout > 0 {
 		deadline = j.Started.Add(d.route.Timeout)
 	}
-	d.run.begin(ctx, deadline)
+	d.beginRun(&c.base, deadline)
 	d.started.Store(j.Started.UnixNano()) // before the lease is looked at, so that its loss is not missed
 	c.inFlight.Add(1)
 	if c.leases.mayBeLost(j.Started.Sub(j.Arrived)) && c.leases.isLost(d, j.Started) {
@@ -105,7 +105,7 @@ func (c *Consumer) call(j job, p permits) (err error) {
 		}
 	}()
 	d := j.Value
-	err = d.route.Handler.Handle(&d.run, &d.msg)
+	err = d.route.Handler.Handle(d.run(), &d.msg)
 	returned = true
 	return err
 }
@@ -120,7 +120,7 @@ func (c *Consumer) finish(j job, p permits, err error) (now time.Time, done bool
 	end := c.conclude(d, err, now)
 	d.route.state.release(p, now, end.limit, end.health) // before the scheduler starts another
 	d.started.Store(0)
-	d.run.free()
+	d.run().free()
 	c.observers.handled(Handled{
 		Tenant:     d.msg.Tenant,
 		Downstream: d.route.Downstream,

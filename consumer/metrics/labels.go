@@ -33,6 +33,7 @@ type tenantRow struct {
 	totals tenantTotals
 	queued int
 	bytes  int64
+	noisy  float64 // how many of its tenants are
 
 	active time.Time // when it last had something to do
 }
@@ -66,9 +67,9 @@ func (c candidate) busy() int64 {
 // others.
 func (t *tenantLabels) scrape(now time.Time, states []consumer.TenantState) []*tenantRow {
 	for _, row := range t.labelled {
-		row.queued, row.bytes = 0, 0
+		row.queued, row.bytes, row.noisy = 0, 0, 0
 	}
-	t.other.queued, t.other.bytes = 0, 0
+	t.other.queued, t.other.bytes, t.other.noisy = 0, 0, 0
 
 	candidates := make(map[string]candidate)
 	t.takeEvents(now, candidates)
@@ -115,6 +116,9 @@ func (t *tenantLabels) takeStates(now time.Time, states []consumer.TenantState, 
 func (r *tenantRow) show(now time.Time, s consumer.TenantState) {
 	r.queued += s.Queued
 	r.bytes += s.Bytes
+	if s.Noisy {
+		r.noisy++
+	}
 	if s.Queued > 0 || s.InFlight > 0 {
 		r.active = now
 	}
