@@ -39,7 +39,9 @@ type LimitState struct {
 	From      int           `json:"from"`    // from what,
 	Why       string        `json:"why"`     // and why
 	RTT       time.Duration `json:"rtt_ns,omitempty"`
-	Dropped   uint64        `json:"dropped"` // runs that ended in overload or by their timeout
+	Succeeded uint64        `json:"succeeded"` // runs that it learned from
+	Dropped   uint64        `json:"dropped"`   // and those that ended in overload or by their timeout
+	Ignored   uint64        `json:"ignored"`   // those that told it nothing
 }
 
 // BreakerStatus is the breaker of a downstream.
@@ -100,7 +102,8 @@ func (d *downstreamState) limitState() *LimitState {
 	st := d.limiter.Stat()
 	s := &LimitState{
 		Algorithm: string(st.Algorithm), Limit: st.Limit, Min: st.Min, Max: st.Max,
-		Changed: st.Last.At, From: st.Last.Old, Why: string(st.Last.Why), RTT: st.RTT, Dropped: st.Drop,
+		Changed: st.Last.At, From: st.Last.Old, Why: string(st.Last.Why), RTT: st.RTT,
+		Succeeded: st.Success, Dropped: st.Drop, Ignored: st.Ignore,
 	}
 	if st.Last.Why == limiter.Begun {
 		s.From = st.Last.New

@@ -106,7 +106,11 @@ func (g *gate) review() {
 func (g *gate) look(now time.Time) {
 	s := g.d.facts(now).stand(now)
 	if l := g.d.limiter; l != nil {
-		g.c.queues.SetLimit(g.d.name, l.Limit())
+		limit := l.Limit()
+		if limit >= g.c.cfg.Workers {
+			limit = 0 // there is always a permit: who waits, waits for a worker
+		}
+		g.c.queues.SetLimit(g.d.name, limit)
 	}
 	g.passage.Store(int32(s.passage))
 	switch s.passage {
