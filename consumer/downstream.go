@@ -79,22 +79,49 @@ type RateLimiter interface {
 	Next(now time.Time, n int) (at time.Time, ok bool)
 }
 
-const defaultProbes = 1
+// Defaults, as documented on the fields.
+const (
+	defaultRatio    = 0.5
+	defaultMinCalls = 20
+	defaultWindow   = 10 * time.Second
+	defaultOpen     = 5 * time.Second
+	defaultMaxOpen  = time.Minute
+	defaultProbes   = 1
+)
+
+// WithDefaults returns a copy of d in which every field holds what is in force in a process
+// of so many workers: the default where it had its zero value and has one that is not.
+func (d Downstream) WithDefaults(workers int) Downstream {
+	setDefault(&d.Limit.Algorithm, limiter.Adaptive)
+	if d.Limit.Algorithm != limiter.None && d.Limit.Algorithm != limiter.Fixed {
+		setDefault(&d.Limit.Min, 1)
+		setDefault(&d.Limit.Max, max(workers, d.Limit.Min, d.Limit.Initial))
+	}
+	b := &d.Breaker
+	if b.Off {
+		return d
+	}
+	setDefault(&b.FailureRatio, defaultRatio)
+	setDefault(&b.MinCalls, defaultMinCalls)
+	setDefault(&b.Window, defaultWindow)
+	setDefault(&b.Open, defaultOpen)
+	setDefault(&b.MaxOpen, max(b.Open, defaultMaxOpen))
+	setDefault(&b.Probes, defaultProbes)
+	if b.SlowCall > 0 {
+		setDefault(&b.SlowRatio, defaultRatio)
+	}
+	return d
+}
 
 // config is l as the limiter understands it.
-func (l Limit) config(workers int) limiter.Config {
-	cfg := limiter.Config{
+func (l Limit) config() limiter.Config {
+	return limiter.Config{
 		Algorithm: l.Algorithm, Min: l.Min, Max: l.Max, Initial: l.Initial,
 		Target: l.Target, Brake: l.Brake,
 	}
-	if cfg.Max == 0 && cfg.Algorithm != limiter.Fixed {
-		cfg.Max = max(workers, cfg.Min, cfg.Initial)
-	}
-	return cfg
 }
 
 func (b Breaker) config() breaker.Config {
-	setDefault(&b.Probes, defaultProbes)
 	return breaker.Config{
 		FailureRatio: b.FailureRatio, MinCalls: b.MinCalls, Window: b.Window,
 		SlowCall: b.SlowCall, SlowRatio: b.SlowRatio, Open: b.Open, MaxOpen: b.MaxOpen, Probes: b.Probes,
@@ -104,14 +131,14 @@ func (b Breaker) config() breaker.Config {
 // Validate reports every mistake in d; the names in its errors begin with field.
 func (d Downstream) Validate(field string) error {
 	var c check
-	d.validate(&c, field)
+	d.WithDefaults(1).validate(&c, field)
 	return c.err()
 }
 
 // validate lets those who work by it say what is wrong.
 func (d Downstream) validate(c *check, field string) {
 	if d.Limit.Algorithm != limiter.None {
-		_, err := limiter.New(d.Limit.config(1))
+		_, err := limiter.New(d.Limit.config())
 		c.translate(err, "Config", field+".Limit")
 	}
 	if !d.Breaker.Off {
@@ -160,7 +187,7 @@ func (cfg Config) validateDownstreams(c *check) {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Downstreams)) {
 		field := "Downstreams[" + name + "]"
 		d := cfg.Downstreams[name]
-		d.validate(c, field)
+		d.WithDefaults(cfg.Workers).validate(c, field)
 		c.that(!d.SharedRate || cfg.SharedRate != nil, "%s.SharedRate is true, must not be without Config.SharedRate", field)
 	}
 }
@@ -196,5 +223,5 @@ func (cfg Config) downstream(name string) Downstream {
 	if !configured && name == DefaultDownstream {
 		return Downstream{Limit: Limit{Algorithm: limiter.None}, Breaker: Breaker{Off: true}}
 	}
-	return d
+	return d.WithDefaults(cfg.Workers)
 }

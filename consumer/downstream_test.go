@@ -301,3 +301,54 @@ func TestNoMoreRunThanTheLimitAndAsManyAsItAllows(t *testing.T) {
 		}
 	})
 }
+
+func TestAProbeThatSaysNothingMakesRoomForTheNextAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		var n atomic.Int64
+		h := record(func(context.Context, *consumer.Message) error {
+			switch n.Add(1) {
+			case 1:
+				return errBoom
+			case 2, 3:
+				return consumer.RetryAfter(errBoom, time.Hour)
+			}
+			return nil
+		})
+		for range 5 {
+			r.publish("jobs.acme.billing", "")
+		}
+		r.run(config(t, func(cfg *consumer.Config) {
+			cfg.Workers = 1
+			cfg.Downstreams = map[string]consumer.Downstream{"billing": tripAfter(1, 100*time.Second)}
+		}), routes(h, nil))
+		time.Sleep(2 * time.Minute) // a probe that is lost keeps its place for 100 s
+		if runs := h.all(); len(runs) < 5 || runs[4].at.Sub(runs[1].at) > time.Millisecond {
+			t.Errorf("%d ran, the fifth %v after the first probe", len(runs), runs[len(runs)-1].at.Sub(runs[1].at))
+		}
+	})
+}
+
+func TestALimitThatGrowsLetsMoreRunAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		h := consumer.HandlerFunc(func(context.Context, *consumer.Message) error {
+			time.Sleep(10 * time.Millisecond)
+			return nil
+		})
+		for i := range 2000 {
+			r.publish(fmt.Sprintf("jobs.t%d.billing", i%50), "")
+		}
+		r.run(config(t, func(cfg *consumer.Config) {
+			cfg.Downstreams = map[string]consumer.Downstream{"billing": {Limit: consumer.Limit{Algorithm: limiter.AIMD, Initial: 1, Max: 8}}}
+		}), routes(h, nil))
+		start := time.Now()
+		eventually(t, time.Minute, "all are handled", r.settled)
+		if took := time.Since(start); took > 4*time.Second { // one at once: 20 s; eight: 2.5 s
+			t.Errorf("2000 messages of 10 ms took %v", took)
+		}
+		if d := r.downstream("billing"); d.Limit.Limit != 8 || d.Limit.Why != string(limiter.Grew) || d.Limit.From != 7 {
+			t.Errorf("the limit is %+v", d.Limit)
+		}
+	})
+}

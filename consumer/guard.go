@@ -32,7 +32,7 @@ func (c *Consumer) newDownstreams(m *Mux) (downstreams, error) {
 	for _, name := range m.downstreams() {
 		s := &downstreamState{name: name, settled: newCounters(outcomes)}
 		s.gate.c, s.gate.d = c, s
-		if err := s.guard(c.cfg.downstream(name), c.cfg.Workers, c.cfg.SharedRate); err != nil {
+		if err := s.guard(c.cfg.downstream(name), c.cfg.SharedRate); err != nil {
 			return nil, fmt.Errorf("consumer: Downstreams[%s]: %w", name, err)
 		}
 		ds = append(ds, s)
@@ -41,9 +41,9 @@ func (c *Consumer) newDownstreams(m *Mux) (downstreams, error) {
 }
 
 // guard makes what guards s, as d says.
-func (s *downstreamState) guard(d Downstream, workers int, shared func(string, limiter.Rate) (RateLimiter, error)) (err error) {
+func (s *downstreamState) guard(d Downstream, shared func(string, limiter.Rate) (RateLimiter, error)) (err error) {
 	if d.Limit.Algorithm != limiter.None {
-		cfg := d.Limit.config(workers)
+		cfg := d.Limit.config()
 		cfg.OnChange = func(limiter.Change) { s.gate.review() }
 		if s.limiter, err = limiter.New(cfg); err != nil {
 			return err

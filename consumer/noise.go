@@ -21,8 +21,8 @@ type Noisy struct {
 // when one of the two was below quietBelow as often.
 const (
 	noiseTick  = 5 * time.Second
-	noisyAbove = 0.5
-	quietBelow = 0.35
+	noisyAbove = 2.0 / 3 // two tenants that share the work are not
+	quietBelow = 0.5
 	noisyLooks = 2
 )
 

@@ -86,8 +86,8 @@ type Observer struct {
 	DeadLettered func(DeadLettered)
 	// BreakerTurned is called when the breaker of a downstream has changed its state.
 	BreakerTurned func(BreakerTurned)
-	// Noisy is called when a tenant began or ceased to take more than half of the workers
-	// while others had work too.
+	// Noisy is called when a tenant began or ceased to take more than two thirds of the
+	// workers while others had work too.
 	Noisy func(Noisy)
 	// LaneReset is called when a pull loop had to begin anew.
 	LaneReset func(LaneReset)
