@@ -47,8 +47,8 @@ type Limit struct {
 // Breaker says when a downstream is left alone, and for how long. Failures are errors,
 // panics and timeouts of handlers; RetryAfter and Overloaded are not, DeadLetter is a success.
 type Breaker struct {
-	// Off leaves the downstream without a breaker.
-	Off bool
+	// Disabled leaves the downstream without a breaker.
+	Disabled bool
 	// FailureRatio is the share of failures among the runs of the window at which it opens;
 	// above 0, at most 1, default 0.5.
 	FailureRatio float64
@@ -98,7 +98,7 @@ func (d Downstream) WithDefaults(workers int) Downstream {
 		setDefault(&d.Limit.Max, max(workers, d.Limit.Min, d.Limit.Initial))
 	}
 	b := &d.Breaker
-	if b.Off {
+	if b.Disabled {
 		return d
 	}
 	setDefault(&b.FailureRatio, defaultRatio)
@@ -141,11 +141,11 @@ func (d Downstream) validate(c *check, field string) {
 		_, err := limiter.New(d.Limit.config())
 		c.translate(err, "Config", field+".Limit")
 	}
-	if !d.Breaker.Off {
+	if !d.Breaker.Disabled {
 		_, err := breaker.New(d.Breaker.config())
 		c.translate(err, "Config", field+".Breaker")
 	} else {
-		c.that(d.Breaker == Breaker{Off: true}, "%s.Breaker.Off is true, must not be with other fields of %s.Breaker", field, field)
+		c.that(d.Breaker == Breaker{Disabled: true}, "%s.Breaker.Disabled is true, must not be with other fields of %s.Breaker", field, field)
 	}
 	if d.Rate != (limiter.Rate{}) {
 		c.rate(field+".Rate", d.Rate)
@@ -221,7 +221,7 @@ func (m *Mux) downstreams() []string {
 func (cfg Config) downstream(name string) Downstream {
 	d, configured := cfg.Downstreams[name]
 	if !configured && name == DefaultDownstream {
-		return Downstream{Limit: Limit{Algorithm: limiter.None}, Breaker: Breaker{Off: true}}
+		return Downstream{Limit: Limit{Algorithm: limiter.None}, Breaker: Breaker{Disabled: true}}
 	}
 	return d.WithDefaults(cfg.Workers)
 }

@@ -49,7 +49,7 @@ func (s *downstreamState) guard(d Downstream, shared func(string, limiter.Rate) 
 			return err
 		}
 	}
-	if !d.Breaker.Off {
+	if !d.Breaker.Disabled {
 		cfg := d.Breaker.config()
 		cfg.OnStateChange = s.turned
 		if s.breaker, err = breaker.New(cfg); err != nil {

@@ -189,7 +189,7 @@ func TestMistakesOfDownstreamsAreNamed(t *testing.T) {
 		"target of other": {consumer.Downstream{Limit: consumer.Limit{Target: time.Second}}, `Downstreams[billing].Limit.Target is 1s, must be 0 for adaptive`},
 		"ratio":           {consumer.Downstream{Breaker: consumer.Breaker{FailureRatio: 2}}, `Downstreams[billing].Breaker.FailureRatio is 2, must be above 0 and at most 1`},
 		"max open":        {consumer.Downstream{Breaker: consumer.Breaker{Open: time.Hour, MaxOpen: time.Minute}}, `Downstreams[billing].Breaker.MaxOpen is 1m0s, must be at least Downstreams[billing].Breaker.Open, which is 1h0m0s`},
-		"off and more":    {consumer.Downstream{Breaker: consumer.Breaker{Off: true, MinCalls: 3}}, `Downstreams[billing].Breaker.Off is true, must not be with other fields`},
+		"off and more":    {consumer.Downstream{Breaker: consumer.Breaker{Disabled: true, MinCalls: 3}}, `Downstreams[billing].Breaker.Disabled is true, must not be with other fields`},
 		"rate":            {consumer.Downstream{Rate: limiter.Rate{Events: -1, Per: time.Second}}, `Downstreams[billing].Rate.Events is -1, must be above 0 and finite`},
 		"shared, no rate": {consumer.Downstream{SharedRate: true}, `Downstreams[billing].SharedRate is true, must not be without Downstreams[billing].Rate`},
 		"nobody to share": {consumer.Downstream{Rate: limiter.Rate{Events: 1, Per: time.Second}, SharedRate: true}, `Downstreams[billing].SharedRate is true, must not be without Config.SharedRate`},

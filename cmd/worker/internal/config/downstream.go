@@ -30,7 +30,7 @@ type Limit struct {
 
 // Breaker says when a downstream is left alone.
 type Breaker struct {
-	Off          bool          `yaml:"off,omitempty"`
+	Disabled     bool          `yaml:"disabled,omitempty"`
 	FailureRatio float64       `yaml:"failure_ratio,omitempty" zero:"refuse"`
 	MinCalls     int           `yaml:"min_calls,omitempty" zero:"refuse"`
 	Window       time.Duration `yaml:"window,omitempty" zero:"refuse"`
