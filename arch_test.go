@@ -27,6 +27,7 @@ const (
 	prometheus = "github.com/prometheus/client_golang"
 	promModel  = "github.com/prometheus/client_model" // its plain data
 	redis      = "github.com/redis/go-redis/v9"
+	miniredis  = "github.com/alicebob/miniredis/v2"
 	hdr        = "github.com/HdrHistogram/hdrhistogram-go"
 	kong       = "github.com/alecthomas/kong"
 	yaml       = "github.com/goccy/go-yaml"
@@ -51,7 +52,7 @@ type place struct {
 var places = []place{
 	{".", nil, "it is documentation, and these tests"},
 	{"limiter", nil, "a product of its own: of use without a broker"},
-	{"limiter/redisbucket", []string{"limiter", redis}, "Redis is for those who ask for a rate of a whole fleet"},
+	{"limiter/redisbucket", []string{"limiter", "breaker", redis}, "Redis is for those who ask for a rate of a whole fleet; a breaker spares them the wait for one that is away"},
 	{"breaker", nil, "a product of its own: of use without a broker"},
 	{"flow", nil, "a product of its own: of use without a broker"},
 	{"flow/metrics", []string{"flow", prometheus, promModel}, "who wants no Prometheus does not get it with flow"},
@@ -88,9 +89,10 @@ var (
 	natsTestTools = []string{"consumer/consumertest", nats, natsServer} // of packages that may import nats.go or consumer, which needs a connection
 )
 
-// What tests of one package may import of ours in addition.
+// What tests of one package may import in addition.
 var testPackages = map[string]string{
-	"limiter": "internal/overloadsim",
+	"limiter":             "internal/overloadsim",
+	"limiter/redisbucket": miniredis, // where no redis-server is installed
 }
 
 // peers are compared with in the module bench, which keeps them out of ours.

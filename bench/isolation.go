@@ -22,10 +22,17 @@ func isolation(ctx context.Context, e *env) ([]row, error) {
 		{name: "Spillway, alone", flood: 0, span: span / 2, start: lapSpillway},
 		{name: "nats.go Consume, channel, 8 workers, flood", flood: flood, span: span, start: lapPlain},
 	}
+	stop, err := e.profile()
+	if err != nil {
+		return nil, err
+	}
 	all := make([][]lap, len(plans))
 	for round := range orDefault(e.repeat, 3) {
 		for i := range plans {
 			i = (i + round) % len(plans)
+			if !e.wanted(plans[i].name) {
+				continue
+			}
 			l, err := e.lapOf(ctx, plans[i])
 			if err != nil {
 				return nil, fmt.Errorf("bench: %s: %w", plans[i].name, err)
@@ -33,6 +40,9 @@ func isolation(ctx context.Context, e *env) ([]row, error) {
 			all[i] = append(all[i], l)
 			e.say("round %d  %-44s %s", round+1, plans[i].name, l)
 		}
+	}
+	if err := stop(); err != nil {
+		return nil, err
 	}
 	return isolationRows(flood, all[0], all[1], all[2]), nil
 }

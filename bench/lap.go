@@ -161,6 +161,13 @@ func (t *track) lap() lap {
 	if t.skimmed.Load() != 0 {
 		l.skim = skimmed.Sub(t.began)
 	}
+	// What the quiet tenant published during the skim is its own backlog then: who is
+	// behind that waits for it, and for nobody else.
+	for _, s := range t.samples {
+		if s.published.Before(skimmed) && s.started.After(skimmed) {
+			skimmed = s.started
+		}
+	}
 	for _, s := range t.samples {
 		wait := max(s.started.Sub(s.published), 0)
 		if !s.published.Before(skimmed) && wait > quantile(l.waits, 1) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -215,6 +216,78 @@ func TestAPolicyThatIsNotValidLeavesTheDefaultAndSaysSo(t *testing.T) {
 		time.Sleep(time.Second)
 		if len(h.all()) != 1 {
 			t.Error("the message was not handled")
+		}
+	})
+}
+
+// A copy has the Nats-* headers under longer names, and some of its own: what a server took
+// as it was published may be more than it takes as a copy.
+func TestAMessageWhoseCopyWouldPassALimitIsRetriedInPlaceAndNotLost(t *testing.T) {
+	const maxPayload = 128 << 10
+	natsHeaders := func(n int) nats.Header {
+		h := make(nats.Header)
+		for i := range n {
+			h[fmt.Sprintf("Nats-X-%04d", i)] = []string{"v"}
+		}
+		return h
+	}
+	type message struct {
+		headers int
+		payload int
+	}
+	var messages []message
+	for n := 1650; n <= 1850; n += 5 { // 16 bytes each, 33 in a copy: 65,535 are 1,985 less what is ours
+		messages = append(messages, message{headers: n})
+	}
+	messages = append(messages, message{headers: 1984}, message{headers: 1985}, message{headers: 4000})
+	for free := 100; free < 6000; free += 100 { // 1,600 are the longer names, and some hundred what is ours
+		messages = append(messages, message{headers: 100, payload: maxPayload - 1700 - free})
+	}
+	inBubble(t, func(t *testing.T) {
+		s := consumertest.NewServer(t, consumertest.WithConfig(func(o *server.Options) { o.MaxPayload = maxPayload }))
+		r := &rig{Server: s, t: t, js: s.JetStream(t)}
+		r.createStream(jetstream.StreamConfig{Name: "JOBS", Subjects: []string{"jobs.>"}})
+		h := record(func(_ context.Context, m *consumer.Message) error {
+			if m.Attempt < 3 {
+				return errBoom
+			}
+			return nil
+		})
+		for i, m := range messages {
+			msg := &nats.Msg{Subject: fmt.Sprintf("jobs.t%d.x", i%10), Header: natsHeaders(m.headers), Data: make([]byte, m.payload)}
+			if _, err := r.js.PublishMsg(t.Context(), msg); err != nil {
+				t.Fatalf("%+v: %v", m, err)
+			}
+		}
+		var mu sync.Mutex
+		moved := make(map[bool]int)
+		r.observe(config(t, nil), h, consumer.Observer{Settled: func(e consumer.Settled) {
+			mu.Lock()
+			defer mu.Unlock()
+			if e.Outcome == consumer.OutcomeRetry {
+				moved[e.Lane == consumer.LaneRetry]++
+			}
+		}})
+		time.Sleep(2 * time.Minute)
+		runs := make(map[uint64][]int)
+		for _, run := range h.all() {
+			runs[run.m.Sequence] = append(runs[run.m.Sequence], run.m.Attempt)
+			if want := messages[run.m.Sequence-1]; len(run.m.Header) != want.headers || len(run.m.Data) != want.payload {
+				t.Errorf("%+v has %d headers and %d bytes in attempt %d", want, len(run.m.Header), len(run.m.Data), run.m.Attempt)
+			}
+		}
+		for i, m := range messages {
+			if got := runs[uint64(i+1)]; !slices.Equal(got, []int{1, 2, 3}) {
+				t.Errorf("%+v: attempts %v", m, got)
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if moved[true] == 0 || moved[false] <= moved[true] { // of those that are moved each second retry is of the retry lane
+			t.Errorf("%d retries of copies, %d of originals: the limits are not in between", moved[true], moved[false])
+		}
+		if n := r.ackPending("JOBS", "w"); n != 0 || len(r.letters()) != 0 || r.streamMsgs("JOBS_OVERFLOW") != 0 {
+			t.Errorf("%d unacknowledged, %d dead letters, %d copies", n, len(r.letters()), r.streamMsgs("JOBS_OVERFLOW"))
 		}
 	})
 }

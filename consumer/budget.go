@@ -15,6 +15,7 @@ import (
 type budget struct {
 	maxMessages, maxBytes int64
 	messages, bytes       atomic.Int64
+	group                 *budget // that this one is a part of, or nil
 
 	// hungry is how many free messages the lane waits for; 0: it does not wait.
 	hungry atomic.Int64
@@ -23,16 +24,32 @@ type budget struct {
 
 // free returns how much may be reserved now.
 func (b *budget) free() (messages, bytes int64) {
+	messages, bytes = b.own()
+	if b.group != nil {
+		m, n := b.group.free()
+		messages, bytes = min(messages, m), min(bytes, n)
+	}
+	return messages, bytes
+}
+
+// own is free, but for what the group has left.
+func (b *budget) own() (messages, bytes int64) {
 	return max(b.maxMessages-b.messages.Load(), 0), max(b.maxBytes-b.bytes.Load(), 0)
 }
 
 func (b *budget) reserve(messages, bytes int64) {
+	if b.group != nil {
+		b.group.reserve(messages, bytes)
+	}
 	b.messages.Add(messages)
 	b.bytes.Add(bytes)
 }
 
 // release gives back what was reserved, and wakes the lane if it waits for this.
 func (b *budget) release(messages, bytes int64) {
+	if b.group != nil {
+		b.group.release(messages, bytes)
+	}
 	b.bytes.Add(-bytes) // first: who is woken looks at both
 	used := b.messages.Add(-messages)
 	if want := b.hungry.Load(); want > 0 && b.maxMessages-used >= want && b.hungry.CompareAndSwap(want, 0) {

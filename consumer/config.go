@@ -63,7 +63,7 @@ type Config struct {
 	// DeadLetter is where messages go that nobody can handle. Default
 	// <Stream>_DEAD, without a bound.
 	DeadLetter StreamRef
-	// Overflow is where copies wait: retries and suspects. Default
+	// Overflow is where copies wait: what queues have no room for, retries and suspects. Default
 	// <Stream>_OVERFLOW with 10 GiB.
 	Overflow StreamRef
 	// DrainTimeout is how long the drain lets handlers finish. Default 25s, at most
@@ -89,11 +89,17 @@ type Buffer struct {
 type OverflowPolicy string
 
 const (
-	// OverflowDelay hands the message back, to come again about when its queue has
-	// room. It is the default. On its third delivery, or while what this process has
-	// handed back would hold half of the durable's MaxAckPending, it is moved to the
-	// retry lane instead, where it holds no place.
+	// OverflowSpill moves the message to its queue's overflow, from where it comes back in
+	// its turn. It is the default. Where the overflow is full or a message too large to be
+	// copied, it is delayed.
+	OverflowSpill OverflowPolicy = "spill"
+	// OverflowDelay hands the message back, to come again about when its queue has room. On
+	// its third delivery, or while what this process has handed back would hold half of the
+	// durable's MaxAckPending, it is moved to the retry lane instead, where it holds no
+	// place.
 	OverflowDelay OverflowPolicy = "delay"
+	// OverflowDrop terminates the message: for data that goes stale.
+	OverflowDrop OverflowPolicy = "drop"
 	// OverflowHold stops the pull until the queue is at its low watermark: classic
 	// backpressure, for every tenant. It can only be chosen for all tenants.
 	OverflowHold OverflowPolicy = "hold"
@@ -116,7 +122,7 @@ type TenantPolicy struct {
 	// Rate is how many messages of the tenant start in a time in this process, in bursts of
 	// Rate.Burst. Default: no bound.
 	Rate limiter.Rate
-	// OnOverflow is what happens at the high watermark. Default OverflowDelay.
+	// OnOverflow is what happens at the high watermark. Default OverflowSpill.
 	OnOverflow OverflowPolicy
 }
 
@@ -182,7 +188,7 @@ func (p TenantPolicy) withDefaults() TenantPolicy {
 	setDefault(&p.High, defaultHigh)
 	setDefault(&p.Low, min(defaultLow, p.High/2))
 	setDefault(&p.Weight, 1)
-	setDefault(&p.OnOverflow, OverflowDelay)
+	setDefault(&p.OnOverflow, OverflowSpill)
 	return p
 }
 

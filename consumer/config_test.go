@@ -34,7 +34,7 @@ func TestValidateNamesTheFieldItsValueAndTheBound(t *testing.T) {
 		"low above high":       {func(c *consumer.Config) { c.Tenants.High, c.Tenants.Low = 0.5, 0.6 }, "Tenants.Low is 0.6, must be between 0 and 0.5"},
 		"NaN":                  {func(c *consumer.Config) { c.Tenants.High = math.NaN() }, "Tenants.High is NaN"},
 		"an infinite weight":   {func(c *consumer.Config) { c.Tenants.Weight = math.Inf(1) }, "Tenants.Weight is +Inf"},
-		"an unknown policy":    {func(c *consumer.Config) { c.Tenants.OnOverflow = "explode" }, `Tenants.OnOverflow is "explode", must be "delay" or "hold"`},
+		"an unknown policy":    {func(c *consumer.Config) { c.Tenants.OnOverflow = "explode" }, `Tenants.OnOverflow is "explode", must be one of ["spill" "delay" "drop" "hold"]`},
 		"max below initial":    {func(c *consumer.Config) { c.Retry.Initial, c.Retry.Max = time.Minute, time.Second }, "Retry.Max is 1s, must be between 1m0s"},
 		"a small multiplier":   {func(c *consumer.Config) { c.Retry.Multiplier = 0.5 }, "Retry.Multiplier is 0.5, must be between 1"},
 		"one stream for all":   {func(c *consumer.Config) { c.Overflow.Stream = "S" }, "must be three streams"},

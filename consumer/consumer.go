@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,13 +29,17 @@ type Consumer struct {
 	log       *slog.Logger
 	logs      *logs
 
-	queues *tenants.Queues[*delivery]
-	leases *leases
-	outbox outbox
-	mover  *mover
-	keeper *keeper
-	lanes  []*lane
-	pacer  pacer
+	queues      *tenants.Queues[*delivery]
+	leases      *leases
+	outbox      outbox
+	mover       *mover
+	keeper      *keeper
+	lanes       []*lane // main, retry and suspect
+	spillway    spillway
+	shared      budget // of the main lane and the overflow lanes
+	spillBudget budget // of the overflow lanes, a part of shared
+	pacer       pacer
+	alarms      alarms
 
 	downstreams downstreams
 	unrouted    counters[Outcome] // settled without a route
@@ -91,7 +96,8 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 	c.mux = mux.bind(c.downstreams)
 	c.keeper = newKeeper(c)
 	c.lanes = c.newLanes()
-	c.leases.lanes = c.lanes
+	c.leases.lanes = slices.Clone(c.lanes)
+	c.spillway = spillway{c: c, flows: make(map[flowKey]*flow)}
 	c.mover = newMover(c.nc, c.wakeLanes)
 	return c, nil
 }
@@ -121,7 +127,7 @@ const holdWithin = 5 * time.Millisecond
 func (c *Consumer) newQueues() (*tenants.Queues[*delivery], error) {
 	return tenants.NewQueues[*delivery](tenants.Config{
 		Messages:  c.cfg.Buffer.Messages,
-		Bytes:     2 * c.cfg.Buffer.Bytes, // the lanes' budgets bound it; one message of each lane may exceed its own
+		Bytes:     4 * c.cfg.Buffer.Bytes, // the lanes' budgets bound it; one message of each lane may exceed its own
 		Default:   c.cfg.Tenants.queuePolicy(c.cfg.Buffer.Bytes),
 		PolicyFor: c.policyFor,
 		OnRelief:  c.wakeLanes,
@@ -179,13 +185,18 @@ func (c *Consumer) askPolicy(tenant string) (p TenantPolicy, err error) {
 	return p, nil
 }
 
-// newLanes divides the buffer among the lanes: an eighth of it is for retries and
-// one message for a suspect, whatever the main lane does.
+// newLanes divides the buffer among the lanes: an eighth of it is for retries and one
+// message for a suspect, whatever the main lane does. The rest is for that and for what
+// comes back from overflows, which has three eighths while there is any.
 func (c *Consumer) newLanes() []*lane {
 	messages, bytes := int64(c.cfg.Buffer.Messages), c.cfg.Buffer.Bytes
-	retry := max(messages/8, 1)
+	retry, spill := max(messages/8, 1), max(messages*3/8, 1)
+	c.shared.maxMessages, c.shared.maxBytes, c.shared.wake = messages-retry-1, bytes/16*13, c.wakeLanes
+	c.spillBudget.maxMessages, c.spillBudget.maxBytes, c.spillBudget.wake = spill, bytes/16*6, c.spillway.wake
+	c.spillBudget.group = &c.shared
 	overflow, durable := c.cfg.Overflow.Stream, c.cfg.Durable
-	main := newLane(c, LaneMain, c.cfg.Stream, durable, messages-retry-1, bytes/16*13)
+	main := newLane(c, LaneMain, c.cfg.Stream, durable, c.shared.maxMessages, c.shared.maxBytes)
+	main.budget.group = &c.shared
 	main.limits.transit = c.transit(int(main.budget.maxMessages))
 	return []*lane{
 		main,
@@ -208,6 +219,7 @@ func (c *Consumer) wakeLanes() {
 	for _, l := range c.lanes {
 		l.wake()
 	}
+	c.spillway.wake()
 }
 
 // Observe adds an Observer. It must be called before Run.
@@ -232,6 +244,9 @@ func (c *Consumer) getState() State {
 	defer c.mu.Unlock()
 	return c.state
 }
+
+// allLanes are the lanes that run.
+func (c *Consumer) allLanes() []*lane { return slices.Concat(c.lanes, c.spillway.lanes()) }
 
 // stuckLane is for how long a lane may show no sign of life before the Consumer is
 // not ready.

@@ -37,7 +37,7 @@ func (c *counters[K]) snapshot() map[K]uint64 {
 
 // outcomes are what settlements are counted by; the most frequent come first.
 var outcomes = []Outcome{
-	OutcomeAck, OutcomeRetry, OutcomeDeadLetter, OutcomeDelay, OutcomeHandBack, OutcomeLeaseLost, OutcomeSuspect,
+	OutcomeAck, OutcomeSpill, OutcomeRetry, OutcomeDeadLetter, OutcomeDelay, OutcomeDrop, OutcomeHandBack, OutcomeLeaseLost, OutcomeSuspect,
 }
 
 // reasons are what dead letters are counted by.

@@ -21,16 +21,39 @@
 // scheduled when its tenant is due and its downstream open, run by a worker under a
 // lease that is kept alive from arrival to settlement, and settled exactly once.
 //
-// Three lanes feed the queues: main is the durable on the stream; retry and suspect
+// Lanes feed the queues: main is the durable on the stream; overflow, retry and suspect
 // are consumers of copies in the overflow stream. A copy is made by the move: publish
 // it, wait for its confirmation, then acknowledge the original.
 //
 //	              ┌──────────── retry lane (due copies) ◄────────────┐
 //	              ▼                                                  │ failed
 //	main lane ─► queues ─► workers ─► ack                            │
-//	   │          ▲            └──────────────────────────────────► move ─► dead letters
+//	   │   │      ▲  ▲         └──────────────────────────────────► move ─► dead letters
+//	   │   │      │  └ overflow lanes (one a queue, as it has room) ◄┤
+//	   │   └──────┼──────── the queue is at its high watermark ─────►│
 //	   │          └── suspect lane (one at a time in all processes) ◄┤
 //	   └──────────────── delivered more than three times ────────────┘
+//
+// # The spillway
+//
+// A queue that reaches its high watermark sheds, and by default that is a move: what is
+// new goes to the queue's own subject of the overflow stream, and the main lane goes on
+// to the messages of others. An overflow lane asks for exactly what the queue has room
+// for, so the flood of one tenant waits in the server and holds no place of the main lane.
+//
+//	calm      ──the queue sheds───────────────▶ spilling   what is new is moved
+//	spilling  ──what is left fits in──────────▶ returning  what is new waits behind it here
+//	returning ──the overflow is empty─────────▶ calm
+//	returning ──too many wait behind it───────▶ spilling
+//
+// In each process a tenant's messages for one downstream so stay first in, first out, as far
+// as no copy has to be published twice. The processes of a durable share the overflow: what
+// one has moved others work on, and what a dead one held they take over after AckWait.
+// Where the overflow stream is full, or a message too large to be copied, it is delayed.
+//
+// A process runs at most 100 overflow lanes; with more queues in overflow each has one for
+// a while. On a stream with Limits retention a flood is stored twice until it is done, and the
+// stream's max age does not apply to the copies.
 //
 // # What ends a handler, and what it means
 //
@@ -53,7 +76,7 @@
 // Buffer.Messages and Buffer.Bytes, and one message more of any size in each lane.
 // Not guaranteed: exactly once, and order across retries and processes. Within a
 // process a tenant's messages for one downstream start in stream order, retries and
-// what was shed apart; MaxInFlight 1 runs them one at a time.
+// what was delayed apart; MaxInFlight 1 runs them one at a time.
 //
 // # States of a Consumer
 //
@@ -68,7 +91,8 @@
 // config, defaults, validate, message, handler, mux, reach, vocabulary, consumer: the
 // surface. lane, slot, pull, status, budget, mix: asking the server. delivery, admit,
 // enqueue, pacer: taking in. work, context, handle, rest: running. settle, outbox, lease,
-// held: ending. copy, move, retry, deadletter: ending as a copy elsewhere. topology,
-// keeper: streams and consumers. run, drain, tally: life and end. snapshot, observer,
+// held: ending. copy, move, retry, deadletter: ending as a copy elsewhere. spill: what
+// overflows; overflow: how it comes back. topology,
+// keeper: streams and consumers. run, drain, tally, alarms: life and end. snapshot, observer,
 // counters, logs: what it tells.
 package consumer

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -21,6 +22,7 @@ const (
 func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopHelp context.CancelFunc) error {
 	c.setState(StateDraining)
 	c.log.Info("draining", "held", c.held.Load(), "timeout", c.cfg.DrainTimeout)
+	c.spillway.close()
 	stopLanes()
 	cr.lanes.Wait()
 
@@ -46,7 +48,6 @@ func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopHelp cont
 	c.mover.drain(moves)
 	stopHelp()
 	cr.helpers.Wait()
-	c.downstreams.end()
 	for _, d := range c.mover.undecided() {
 		c.abandon(d, OutcomeHandBack)
 	}
@@ -105,7 +106,7 @@ func (c *Consumer) stalled() bool {
 
 // handBackQueued hands back what still waits for a worker.
 func (c *Consumer) handBackQueued() {
-	for _, d := range c.queues.Close() {
+	for _, d := range slices.Concat(c.queues.Close(), c.spillway.takeBehind()) {
 		if d.lane.kind == LaneSuspect && c.movable(d) {
 			c.suspect(d) // its delivery counts as a strike
 			continue

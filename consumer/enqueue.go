@@ -12,21 +12,56 @@ import (
 // No tenant can be called so: names hold no control characters.
 const suspectTenant = "\x00suspect"
 
-// enqueue puts d into its tenant's queue, or sheds it.
+// enqueue puts d into its tenant's queue, or behind the overflow of that, or sheds it.
 func (c *Consumer) enqueue(d *delivery, now time.Time) {
-	tenant, class := d.msg.Tenant, d.route.Downstream
-	if d.lane.kind == LaneSuspect {
+	tenant := d.msg.Tenant
+	switch d.lane.kind {
+	case LaneSuspect:
 		tenant = suspectTenant
+	case LaneOverflow:
+		c.receiveBack(d, now)
+		return
+	default:
+		if c.followed(d) {
+			return
+		}
 	}
-	err := c.queues.PushAt(now, tenant, class, d, d.size)
+	err := c.queues.PushAt(now, tenant, d.route.Downstream, d, d.size)
 	switch {
 	case err == nil:
 	case errors.Is(err, tenants.ErrClosed):
 		c.handBack(d, handBackDelay, OutcomeHandBack)
 	default:
-		c.observers.shed(Shed{Tenant: d.msg.Tenant, Downstream: class, Policy: OverflowDelay})
-		c.delay(d, now)
+		c.shed(d, now)
 	}
+}
+
+// followed reports whether d went where the overflow of its queue is.
+func (c *Consumer) followed(d *delivery) bool {
+	f, to, first := c.spillway.follow(d)
+	if to != toOverflow {
+		return to == toWait
+	}
+	for _, before := range first {
+		c.spill(f, before)
+	}
+	c.spill(f, d)
+	return true
+}
+
+// shed does with d, which its queue has refused, what the tenant's policy says.
+func (c *Consumer) shed(d *delivery, now time.Time) {
+	f, policy := c.spillway.begin(d, c.movable(d))
+	if f != nil {
+		c.spill(f, d)
+		return
+	}
+	c.observers.shed(Shed{Tenant: d.msg.Tenant, Downstream: d.route.Downstream, Policy: policy})
+	if policy == OverflowDrop {
+		c.drop(d)
+		return
+	}
+	c.delay(d, now)
 }
 
 // The bounds of handing back to shed.
@@ -51,6 +86,13 @@ func (c *Consumer) delay(d *delivery, now time.Time) {
 		c.postpone(d, now.Add(wait))
 		return
 	}
+	c.handBack(d, wait, OutcomeDelay)
+}
+
+// pacedHandBack hands back what can not be moved, until its queue should have room.
+func (c *Consumer) pacedHandBack(d *delivery, now time.Time) {
+	wait := c.pacer.next(d.msg.Tenant, c.departures, now)
+	c.pacer.leave(now, wait)
 	c.handBack(d, wait, OutcomeDelay)
 }
 

@@ -74,9 +74,9 @@ func TestEachStatusOfTheServerIsKnown(t *testing.T) {
 		want       pullStatus
 	}{
 		{"100", "Idle Heartbeat", statusHeartbeat},
-		{"404", "No Messages", statusDone},
-		{"408", "Request Timeout", statusDone},
-		{"408", "Requests Pending", statusDone},
+		{"404", "No Messages", statusNothing},
+		{"408", "Request Timeout", statusNothing},
+		{"408", "Requests Pending", statusNothing},
 		{"409", "Batch Completed", statusDone},
 		{"409", "Message Size Exceeds MaxBytes", statusTooSmall},
 		{"409", "Leadership Change", statusMoved},

@@ -14,31 +14,31 @@ import (
 // of a breaker and tokens of a rate.
 //
 // It decides by level, not by edge. Whatever may have changed something calls review, which
-// looks at everything and sets everything; what will change by time alone is awaited by one
-// timer. So no wake-up can be lost, as long as these call it: the limiter when its limit
+// looks at everything and sets everything; what will change by time alone is awaited by an
+// alarm. So no wake-up can be lost, as long as these call it: the limiter when its limit
 // moves, the breaker when its state does, who begins or ends a rest, who took a message that
 // started one by one or could not start it, who gives permits back while the gate is not
-// open, and the timer.
+// open, and the alarm.
 type gate struct {
 	c *Consumer
 	d *downstreamState
 
 	reviews atomic.Int64 // asked for since the last one was complete
-	timer   *time.Timer  // of whoever reviews
-	ended   atomic.Bool  // no timer is set any more
-	passage atomic.Int32 // what the scheduler was last told
+	due     time.Time    // when the alarm goes off; of whoever reviews
+	rang    atomic.Bool  // an alarm has gone off
+	access  atomic.Int32 // what the scheduler was last told
 
 	mu    sync.Mutex // guards shown, and is held for no more than a copy of it
 	shown standing
 }
 
-// passage is how messages may start.
-type passage int32
+// access is how messages may start.
+type access int32
 
 const (
-	passAll    passage = iota
-	passSingle         // one, and then the gate is reviewed
-	passNone
+	accessAll    access = iota
+	accessSingle        // one, and then the gate is reviewed
+	accessNone
 )
 
 // obstacle is what stands in the way of a downstream.
@@ -52,10 +52,10 @@ const (
 
 // standing is what a review has found.
 type standing struct {
-	passage passage
-	by      obstacle // "" if messages may simply start
-	since   time.Time
-	until   time.Time // when it is worth another look; zero: not by time alone
+	access access
+	by     obstacle // "" if messages may simply start
+	since  time.Time
+	until  time.Time // when it is worth another look; zero: not by time alone
 }
 
 // halted reports that the downstream takes nothing, or next to nothing, for a while.
@@ -75,17 +75,17 @@ type facts struct {
 func (f facts) stand(now time.Time) standing {
 	switch {
 	case now.Before(f.rest):
-		return standing{passage: passNone, by: byRest, until: f.rest}
+		return standing{access: accessNone, by: byRest, until: f.rest}
 	case !f.admits:
-		return standing{passage: passNone, by: byBreaker, until: f.until}
+		return standing{access: accessNone, by: byBreaker, until: f.until}
 	case f.rated && now.Before(f.token):
-		return standing{passage: passNone, by: byRate, until: f.token}
+		return standing{access: accessNone, by: byRate, until: f.token}
 	case f.breaker != breaker.Closed:
-		return standing{passage: passSingle, by: byBreaker}
+		return standing{access: accessSingle, by: byBreaker}
 	case f.rated:
-		return standing{passage: passSingle}
+		return standing{access: accessSingle}
 	}
-	return standing{passage: passAll}
+	return standing{access: accessAll}
 }
 
 // review looks at everything, and tells the scheduler. If somebody else is at it, that one
@@ -112,31 +112,32 @@ func (g *gate) look(now time.Time) {
 		}
 		g.c.queues.SetLimit(g.d.name, limit)
 	}
-	g.passage.Store(int32(s.passage))
-	switch s.passage {
-	case passAll:
+	g.access.Store(int32(s.access))
+	switch s.access {
+	case accessAll:
 		g.c.queues.SetOpen(g.d.name, true)
-	case passSingle:
+	case accessSingle:
 		g.c.queues.OpenFor(g.d.name, 1)
-	case passNone:
+	case accessNone:
 		g.c.queues.SetOpen(g.d.name, false)
 	}
 	g.await(s, now)
 	g.show(s, now)
 }
 
-// await sets the timer.
+// await sets an alarm, unless one goes off in time. One that goes off too early does no harm.
 func (g *gate) await(s standing, now time.Time) {
-	switch {
-	case s.until.IsZero() || g.ended.Load():
-		if g.timer != nil {
-			g.timer.Stop()
-		}
-	case g.timer == nil:
-		g.timer = time.AfterFunc(s.until.Sub(now), g.review)
-	default:
-		g.timer.Reset(s.until.Sub(now))
+	if g.rang.Swap(false) {
+		g.due = time.Time{}
 	}
+	if s.until.IsZero() || !g.due.IsZero() && !s.until.Before(g.due) {
+		return
+	}
+	g.due = s.until
+	g.c.alarms.after(max(0, s.until.Sub(now)), func() {
+		g.rang.Store(true)
+		g.review()
+	})
 }
 
 // show lets others know, and the lanes if that matters to them.
@@ -156,7 +157,7 @@ func (g *gate) show(s standing, now time.Time) {
 			g.c.halted.Add(-1)
 		}
 		g.c.wakeLanes()
-	} else if s.halted() && s.passage != was.passage {
+	} else if s.halted() && s.access != was.access {
 		g.c.wakeLanes()
 	}
 }
@@ -168,10 +169,4 @@ func (g *gate) standing() standing {
 }
 
 // open reports that nothing needs to be reviewed when a message starts or ends.
-func (g *gate) open() bool { return passage(g.passage.Load()) == passAll }
-
-// end stops the timer for good.
-func (g *gate) end() {
-	g.ended.Store(true)
-	g.review()
-}
+func (g *gate) open() bool { return access(g.access.Load()) == accessAll }

@@ -18,7 +18,8 @@ type downstreamState struct {
 	limiter *limiter.Limiter // nil: no limit
 	breaker *breaker.Breaker // nil: none
 	rate    RateLimiter      // nil: none
-	denied  atomic.Int64     // when the rate last refused what it had promised; unix nanoseconds
+	born    time.Time
+	denied  atomic.Int64 // when the rate last refused what it had promised, ns since born; 0: never
 	rest    rest
 	gate    gate
 }
@@ -30,7 +31,7 @@ type downstreams []*downstreamState
 func (c *Consumer) newDownstreams(m *Mux) (downstreams, error) {
 	var ds downstreams
 	for _, name := range m.downstreams() {
-		s := &downstreamState{name: name, settled: newCounters(outcomes)}
+		s := &downstreamState{name: name, settled: newCounters(outcomes), born: time.Now()}
 		s.gate.c, s.gate.d = c, s
 		if err := s.guard(c.cfg.downstream(name), c.cfg.SharedRate); err != nil {
 			return nil, fmt.Errorf("consumer: Downstreams[%s]: %w", name, err)
@@ -109,12 +110,5 @@ func (ds downstreams) get(name string) *downstreamState {
 func (ds downstreams) review() {
 	for _, s := range ds {
 		s.gate.review()
-	}
-}
-
-// end stops the timers.
-func (ds downstreams) end() {
-	for _, s := range ds {
-		s.gate.end()
 	}
 }

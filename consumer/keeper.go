@@ -38,7 +38,7 @@ type keeper struct {
 func newKeeper(c *Consumer) *keeper {
 	k := &keeper{
 		c:       c,
-		repairs: make(chan *lane, 8),
+		repairs: make(chan *lane, 8+maxOverflowLanes),
 		looks:   make(chan struct{}, 1),
 		created: make(map[string]time.Time),
 		trouble: make(map[Lane]error),
@@ -58,13 +58,17 @@ func (k *keeper) lookSoon() {
 // repair asks for a lane to be mended. Each lane asks once until it is.
 func (k *keeper) repair(l *lane, reason string) {
 	k.c.log.Warn("a lane lost its consumer; looking", "lane", l.kind, "stream", l.stream, "consumer", l.consumer, "reason", reason)
-	k.repairs <- l // there are more places than lanes
+	k.equip(l)
 }
+
+// equip asks for a lane to be given its consumer.
+func (k *keeper) equip(l *lane) { k.repairs <- l } // there are more places than lanes
 
 // patient is a lane that is being mended.
 type patient struct {
 	next    time.Time // when to look again
 	backoff time.Duration
+	made    time.Time // when the consumer that it lost was created
 }
 
 var errClosed = errors.New("consumer: the connection to NATS was closed")
@@ -82,10 +86,13 @@ func (k *keeper) run(ctx context.Context) error {
 	defer survey.Stop()
 	visit := time.NewTimer(surveyEvery)
 	defer visit.Stop()
+	spills := time.NewTicker(spillLookSoon)
+	defer spills.Stop()
+	looked := time.Now()
 	for {
 		select {
 		case l := <-k.repairs:
-			patients[l] = &patient{next: time.Now().Add(rand.N(repairMin)), backoff: repairMin}
+			patients[l] = &patient{next: time.Now().Add(patience(l)), backoff: repairMin, made: k.madeAt(l)}
 		case now := <-visit.C:
 			if err := k.visit(ctx, patients, now); err != nil {
 				return err
@@ -93,6 +100,11 @@ func (k *keeper) run(ctx context.Context) error {
 		case <-survey.C:
 			k.survey(ctx, patients)
 			survey.Reset(k.interval())
+		case now := <-spills.C:
+			if k.c.spillway.due(now.Sub(looked)) {
+				k.surveySpills(ctx, now)
+				looked = now
+			}
 		case <-k.looks:
 			k.survey(ctx, patients)
 		case <-connected:
@@ -137,7 +149,11 @@ func (k *keeper) visit(ctx context.Context, patients map[*lane]*patient, now tim
 		case err == nil:
 			k.c.log.Info("the lane goes on", "lane", l.kind, "stream", l.stream, "consumer", l.consumer)
 			delete(patients, l)
-			l.repaired <- struct{}{}
+			l.resume(k.madeAt(l).Equal(p.made))
+			select {
+			case l.repaired <- struct{}{}:
+			default: // it has ended, and will look when it runs again
+			}
 			continue
 		case errors.Is(err, errIncompatible):
 			return err
@@ -154,8 +170,31 @@ func (k *keeper) interval() time.Duration {
 	return surveyEvery - surveyEvery/4 + rand.N(surveyEvery/2)
 }
 
+// patience is for how long a lane waits before it is looked at. What many processes lose
+// at once they shall not look for at once.
+func patience(l *lane) time.Duration {
+	if l.kind == LaneOverflow {
+		return 0
+	}
+	return rand.N(repairMin)
+}
+
+// surveySpills looks for overflow, and for lanes of it that are not needed.
+func (k *keeper) surveySpills(ctx context.Context, now time.Time) {
+	if !k.c.nc.IsConnected() {
+		return
+	}
+	if err := k.c.spillway.discover(ctx); err != nil && ctx.Err() == nil {
+		k.c.logs.repair.warn("the overflow could not be looked at", "error", err)
+	}
+	k.c.spillway.tidy(now)
+}
+
 // look makes sure that what a lane needs is there, once.
 func (k *keeper) look(ctx context.Context, l *lane) error {
+	if l.kind == LaneOverflow { // the stream is looked after for the retry lane
+		return k.lookAtConsumer(ctx, l)
+	}
 	if err := (topology{k.c}).streams(ctx); err != nil {
 		return err
 	}
@@ -178,7 +217,7 @@ func (k *keeper) survey(ctx context.Context, patients map[*lane]*patient) {
 		return
 	}
 	streams := topology{k.c}.streams(ctx)
-	for _, l := range k.c.lanes {
+	for _, l := range k.c.allLanes() {
 		if patients[l] != nil {
 			continue
 		}
@@ -208,13 +247,24 @@ func unanswered(err error) bool {
 func (k *keeper) seen(l *lane, info *jetstream.ConsumerInfo) {
 	l.state.pending.Store(info.NumPending)
 	l.state.ackPending.Store(int64(info.NumAckPending))
+	if l.flow != nil && info.NumPending > 0 {
+		k.c.spillway.more(l.flow)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	l.made = info.Created
 	if l.kind != LaneMain {
 		return
 	}
 	k.c.maxAway.Store(int64(orElse(info.Config.MaxAckPending, maxAckPending)) / 2)
+	k.ackFloor, k.known = info.AckFloor.Stream, true
+}
+
+// madeAt returns when the consumer of l was created, as last seen.
+func (k *keeper) madeAt(l *lane) time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.ackFloor, k.known = info.AckFloor.Stream, true
+	return l.made
 }
 
 // orElse returns n, or other if n says that there is no bound.
@@ -240,7 +290,7 @@ func (k *keeper) incarnation(stream string, created time.Time) {
 		return
 	}
 	k.c.log.Warn("the stream was deleted and made again; what is held of the old one is finished, but cannot be acknowledged", "stream", stream)
-	for _, l := range k.c.lanes {
+	for _, l := range k.c.allLanes() {
 		if l.stream == stream {
 			k.c.leases.void(l, created)
 		}

@@ -56,7 +56,7 @@ type lane struct {
 	heaviness float64 // bytes that messages take lately, for each on the wire; at least 1
 
 	failures int       // requests lost since the last sign of life
-	resume   time.Time // no request before this
+	notUntil time.Time // no request before this
 	trickled time.Time // the last request while no downstream took anything
 
 	budget    budget      // shared
@@ -64,7 +64,9 @@ type lane struct {
 	suspended atomic.Bool // shared: the consumer is gone, and what has its name next may be another
 	state     laneState   // shared
 	repaired  chan struct{}
-	broken    bool // waits for repaired
+	flow      *flow     // of an overflow lane
+	made      time.Time // when its consumer was created; guarded by keeper.mu
+	broken    bool      // waits for repaired
 }
 
 // pullLimits are what a request may ask for; the consumer's own limits lower them.
@@ -266,7 +268,7 @@ func (l *lane) reconnect() {
 		_ = l.dropped[i].sub.Unsubscribe()
 		l.mark(l.dropped[i].marker)
 	}
-	l.resume = time.Time{}
+	l.notUntil = time.Time{}
 	l.state.mu.Lock()
 	defer l.state.mu.Unlock()
 	if !l.state.stuckSince.IsZero() {

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -30,7 +31,7 @@ type leases struct {
 	margin time.Duration // how much earlier than AckWait we give up
 
 	mu    sync.Mutex
-	lanes []*lane // whose held tables mu guards; fixed by New
+	lanes []*lane // whose held tables mu guards
 
 	extended, lost counter
 
@@ -116,6 +117,34 @@ func (ls *leases) judge(d *delivery, now time.Time) bool {
 	return true
 }
 
+// employ adds a lane.
+func (ls *leases) employ(l *lane) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.lanes = append(ls.lanes, l)
+}
+
+// dismiss takes out a lane that receives nothing any more, if nothing of it is held.
+func (ls *leases) dismiss(l *lane) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for range l.held.all {
+		return false
+	}
+	ls.lanes = slices.DeleteFunc(ls.lanes, func(o *lane) bool { return o == l })
+	return true
+}
+
+// count returns how many messages of l are held.
+func (ls *leases) count(l *lane) (n uint64) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for range l.held.all {
+		n++
+	}
+	return n
+}
+
 // void says that the messages held of a lane that were published before created are
 // no longer those of its consumer: the stream was deleted and made again then, so
 // that an ack of theirs would settle another message that has their sequence now.
@@ -161,7 +190,7 @@ func (ls *leases) giveUp(now time.Time) {
 // due returns an extension for each lease that is older than a third of AckWait.
 func (ls *leases) due(now time.Time) (extensions []note) {
 	ls.each(func(d *delivery) {
-		if !d.lease.lost && now.Sub(d.lease.start) >= ls.wait/3 {
+		if !d.lease.lost && !d.settled.Load() && now.Sub(d.lease.start) >= ls.wait/3 {
 			extensions = append(extensions, note{d: d, verb: verbExtend, lease: d.lease})
 		}
 	})
@@ -174,7 +203,7 @@ func (ls *leases) extend(extensions []note, now time.Time) {
 	defer ls.mu.Unlock()
 	for i := range extensions {
 		n := &extensions[i]
-		if n.d.lease.reply == n.lease.reply && !n.d.lease.lost {
+		if n.d.lease.reply == n.lease.reply && !n.d.lease.lost && !n.d.settled.Load() { // if it was, maybe nothing was sent
 			n.d.lease.start = now
 		}
 	}

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 const (
 	moveWindow      = 1024    // copies in flight
 	moveWindowBytes = 8 << 20 // and their bytes; one copy may always fly
+	moveBacklog     = 512     // copies that wait for the window before the main lane stops
 	moveTimeout     = 5 * time.Second
 	moveAgain       = 250 * time.Millisecond // before a copy is published again after an answer that decides nothing
 )
@@ -34,7 +36,7 @@ type move struct {
 	// refusal when it certainly is not. It must not block.
 	done func(err error)
 
-	token string    // names the answer
+	token uint64    // names the answer
 	due   time.Time // when to publish it again, if there is no answer by then
 }
 
@@ -46,6 +48,9 @@ type move struct {
 // Nats-Msg-Id, so the server keeps one; and the original's lease is kept all the
 // while.
 //
+// One goroutine publishes, so that copies are stored in the order in which they were
+// submitted, as far as none has to be published again.
+//
 // mu guards the fields below it. It is not held while publishing or calling done.
 type mover struct {
 	nc    *nats.Conn
@@ -56,9 +61,10 @@ type mover struct {
 
 	mu       sync.Mutex
 	waiting  []*move // first in, first out
-	inFlight map[string]*move
+	inFlight map[uint64]*move
 	bytes    int
 	tokens   uint64
+	full     bool // too much waits, and has not sunk enough since
 	closed   bool
 	idle     chan struct{} // closed when nothing is waiting or in flight; nil: nobody asks
 	relief   func()        // called when congestion ends; must not block
@@ -70,7 +76,7 @@ func newMover(nc *nats.Conn, relief func()) *mover {
 		inbox:    nc.NewInbox() + ".",
 		in:       make(chan *nats.Msg, 2*moveWindow),
 		wake:     make(chan struct{}, 1),
-		inFlight: make(map[string]*move),
+		inFlight: make(map[uint64]*move),
 		relief:   relief,
 	}
 }
@@ -84,35 +90,34 @@ func (mv *mover) submit(m *move) {
 		m.done(errMoverClosed)
 		return
 	}
-	if len(mv.waiting) > 0 || !mv.admit(m, time.Now()) {
-		mv.waiting = append(mv.waiting, m)
-		mv.mu.Unlock()
-		return
-	}
+	mv.waiting = append(mv.waiting, m)
+	first := len(mv.waiting) == 1
+	mv.full = mv.full || len(mv.waiting) >= moveBacklog
 	mv.mu.Unlock()
-	mv.publish(m)
+	if first {
+		mv.rouse()
+	}
+}
+
+func (mv *mover) rouse() {
+	select {
+	case mv.wake <- struct{}{}:
+	default:
+	}
 }
 
 var errMoverClosed = errors.New("consumer: drained before the copy could be published")
 
-// admit puts m into the window if it fits. It requires that mu is held.
-func (mv *mover) admit(m *move, now time.Time) bool {
-	if len(mv.inFlight) >= moveWindow || len(mv.inFlight) > 0 && mv.bytes+m.size > moveWindowBytes {
-		return false
-	}
-	mv.tokens++
-	m.token = strconv.FormatUint(mv.tokens, 36)
-	m.due = now.Add(moveTimeout)
-	mv.inFlight[m.token] = m
-	mv.bytes += m.size
-	return true
+// fits reports whether the window takes m. It requires that mu is held.
+func (mv *mover) fits(m *move) bool {
+	return len(mv.inFlight) == 0 || len(mv.inFlight) < moveWindow && mv.bytes+m.size <= moveWindowBytes
 }
 
-// congested reports whether moves wait for the window: the main lane stops then.
+// congested reports whether too many moves wait for the window: the main lane stops then.
 func (mv *mover) congested() bool {
 	mv.mu.Lock()
 	defer mv.mu.Unlock()
-	return len(mv.waiting) > 0
+	return mv.full
 }
 
 // load returns how many copies are not confirmed yet.
@@ -123,7 +128,7 @@ func (mv *mover) load() int {
 }
 
 func (mv *mover) publish(m *move) {
-	err := mv.nc.PublishMsg(&nats.Msg{Subject: m.subject, Reply: mv.inbox + m.token, Header: m.header, Data: m.data})
+	err := mv.nc.PublishMsg(&nats.Msg{Subject: m.subject, Reply: mv.inbox + strconv.FormatUint(m.token, 36), Header: m.header, Data: m.data})
 	if err == nil {
 		return
 	}
@@ -158,6 +163,10 @@ func (mv *mover) run(ctx context.Context) {
 		select {
 		case msg := <-mv.in:
 			mv.answer(msg)
+			for range len(mv.in) {
+				mv.answer(<-mv.in)
+			}
+			mv.fill()
 		case now := <-ticker.C:
 			mv.again(now)
 		case <-mv.wake:
@@ -170,7 +179,10 @@ func (mv *mover) run(ctx context.Context) {
 
 // answer takes the server's answer to one copy.
 func (mv *mover) answer(msg *nats.Msg) {
-	token := strings.TrimPrefix(msg.Subject, mv.inbox)
+	token, err := strconv.ParseUint(strings.TrimPrefix(msg.Subject, mv.inbox), 36, 64)
+	if err != nil {
+		return
+	}
 	stored, err := readPubAck(msg)
 	switch {
 	case stored:
@@ -182,8 +194,8 @@ func (mv *mover) answer(msg *nats.Msg) {
 	}
 }
 
-// decide ends the move of token, and fills the window.
-func (mv *mover) decide(token string, err error) {
+// decide ends the move of token.
+func (mv *mover) decide(token uint64, err error) {
 	mv.mu.Lock()
 	m := mv.inFlight[token]
 	if m != nil {
@@ -191,18 +203,13 @@ func (mv *mover) decide(token string, err error) {
 		mv.bytes -= m.size
 	}
 	mv.mu.Unlock()
-	if m == nil {
-		return // a second answer, to a copy that was published again
-	}
-	m.done(err)
-	select {
-	case mv.wake <- struct{}{}:
-	default:
+	if m != nil { // else it is a second answer, to a copy that was published again
+		m.done(err)
 	}
 }
 
 // postpone publishes the copy of token again soon.
-func (mv *mover) postpone(token string) {
+func (mv *mover) postpone(token uint64) {
 	mv.mu.Lock()
 	defer mv.mu.Unlock()
 	if m := mv.inFlight[token]; m != nil {
@@ -231,27 +238,48 @@ func (mv *mover) again(now time.Time) {
 
 // fill publishes what waits for as long as the window has room.
 func (mv *mover) fill() {
+	for batch := range mv.batches {
+		for _, m := range batch {
+			mv.publish(m)
+		}
+	}
+}
+
+// batches yields the moves that the window takes, some at a time.
+func (mv *mover) batches(yield func([]*move) bool) {
+	var room [64]*move
 	for {
-		mv.mu.Lock()
-		if len(mv.waiting) == 0 {
-			mv.signalIdle()
-			mv.mu.Unlock()
-			return
-		}
-		m := mv.waiting[0]
-		if !mv.admit(m, time.Now()) {
-			mv.mu.Unlock()
-			return
-		}
-		mv.waiting[0] = nil
-		mv.waiting = mv.waiting[1:]
-		relieved := len(mv.waiting) == 0
-		mv.mu.Unlock()
-		mv.publish(m)
+		batch, relieved := mv.next(room[:0])
 		if relieved {
 			mv.relief()
 		}
+		if len(batch) == 0 || !yield(batch) {
+			return
+		}
 	}
+}
+
+// next puts what the window takes into flight, as far as batch has room.
+func (mv *mover) next(batch []*move) (_ []*move, relieved bool) {
+	due := time.Now().Add(moveTimeout)
+	mv.mu.Lock()
+	defer mv.mu.Unlock()
+	n := 0
+	for ; n < min(len(mv.waiting), cap(batch)) && mv.fits(mv.waiting[n]); n++ {
+		m := mv.waiting[n]
+		mv.tokens++
+		m.token, m.due = mv.tokens, due
+		mv.inFlight[m.token] = m
+		mv.bytes += m.size
+		batch = append(batch, m)
+	}
+	clear(mv.waiting[:n])
+	mv.waiting = mv.waiting[n:]
+	if mv.full && len(mv.waiting) <= moveBacklog/4 {
+		mv.full, relieved = false, true
+	}
+	mv.signalIdle()
+	return batch, relieved
 }
 
 // signalIdle tells whoever drains that all is confirmed. It requires that mu is held.
@@ -310,6 +338,9 @@ func readPubAck(msg *nats.Msg) (stored bool, err error) {
 		}
 		return false, nil
 	}
+	if seq, ok := storedAt(msg.Data); ok {
+		return seq > 0, nil
+	}
 	var ack struct {
 		Error *struct {
 			Code        int    `json:"code"`
@@ -329,4 +360,23 @@ func readPubAck(msg *nats.Msg) (stored bool, err error) {
 		return false, fmt.Errorf("%s (code %d)", ack.Error.Description, ack.Error.ErrCode)
 	}
 	return ack.Stream != "" && ack.Sequence > 0, nil
+}
+
+// storedAt reads the sequence from an answer that tells of no error, without the cost of
+// reading JSON for each copy.
+func storedAt(data []byte) (seq uint64, ok bool) {
+	if bytes.Contains(data, []byte(`"error"`)) || !bytes.Contains(data, []byte(`"stream":"`)) {
+		return 0, false
+	}
+	_, rest, found := bytes.Cut(data, []byte(`"seq":`))
+	if !found {
+		return 0, false
+	}
+	for i, c := range rest {
+		if c < '0' || c > '9' {
+			return seq, i > 0
+		}
+		seq = seq*10 + uint64(c-'0')
+	}
+	return 0, false
 }

@@ -7,9 +7,10 @@ type Lane string
 
 // The lanes of a Consumer.
 const (
-	LaneMain    Lane = "main"    // the durable on the stream
-	LaneRetry   Lane = "retry"   // copies that wait for their next attempt
-	LaneSuspect Lane = "suspect" // copies that were delivered too often without an outcome
+	LaneMain     Lane = "main"     // the durable on the stream
+	LaneOverflow Lane = "overflow" // copies of one queue that had no room for them
+	LaneRetry    Lane = "retry"    // copies that wait for their next attempt
+	LaneSuspect  Lane = "suspect"  // copies that were delivered too often without an outcome
 )
 
 // Outcome is how the delivery of a message was settled.
@@ -20,6 +21,8 @@ const (
 	OutcomeAck        Outcome = "ack"         // handled
 	OutcomeRetry      Outcome = "retry"       // moved to the retry lane for its next attempt
 	OutcomeDeadLetter Outcome = "dead_letter" // moved to the dead letters
+	OutcomeSpill      Outcome = "spill"       // shed: moved to its queue's overflow
+	OutcomeDrop       Outcome = "drop"        // shed: terminated, as its tenant's policy says
 	OutcomeDelay      Outcome = "delay"       // shed: handed back, or moved, to come again later
 	OutcomeHandBack   Outcome = "hand_back"   // handed back without an attempt
 	OutcomeLeaseLost  Outcome = "lease_lost"  // not settled: the lease was lost first
@@ -66,6 +69,8 @@ const (
 	PauseMoves        PauseReason = "moves"        // copies wait to be confirmed
 	PauseHold         PauseReason = "hold"         // a queue is at its high watermark and holds the pull
 	PauseBuffer       PauseReason = "buffer"       // everything that may be held is held
+	PauseEmpty        PauseReason = "empty"        // an overflow has nothing more
+	PauseQueue        PauseReason = "queue"        // the queue of an overflow is shedding still
 	PauseWorkers      PauseReason = "workers"      // a suspect waits for an idle worker
 	PauseBreaker      PauseReason = "breaker"      // no downstream may run, one at least for its breaker
 	PauseRest         PauseReason = "rest"         // every downstream rests after nothing but overload

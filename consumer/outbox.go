@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ type note struct {
 	delay   time.Duration // of verbNak
 	lease   lease         // of a settlement, as it was when the delivery was let go
 	receipt *receipt      // of verbExtend and verbTold
+	lane    *lane         // of verbResume and verbForgo
 }
 
 // A verb is what a note tells.
@@ -26,8 +28,11 @@ const (
 	verbNothing verb = iota // the server finds out when AckWait is over
 	verbAck
 	verbNak
+	verbTerm   // the server forgets it
 	verbExtend // the delivery is kept: no settlement
 	verbTold   // no delivery at all: everything before it has been told
+	verbResume // the lane has its consumer again: what was kept for it can be told
+	verbForgo  // the lane has another consumer: what was kept is not for that
 )
 
 // A receipt is for who waits until notes have been published.
@@ -43,12 +48,13 @@ type receipt struct {
 // goroutine, which finds some tens of notes at a time when it matters.
 //
 // It needs no bound of its own: each delivery has one settlement, and counts as held until
-// that was published.
+// that was published. That is also so for what is kept while a lane has lost its consumer:
+// a leader change looks like that, and a settlement that was thrown away would make the
+// message run again.
 //
 // mu guards the fields below it.
 type outbox struct {
-	wake    chan struct{} // one place
-	scratch []byte        // of the goroutine
+	wake chan struct{} // one place
 
 	mu      sync.Mutex
 	waiting []note
@@ -98,16 +104,24 @@ func (o *outbox) close() {
 	o.rouse()
 }
 
+// poster tells the server what notes say. It belongs to one goroutine.
+type poster struct {
+	*Consumer
+	scratch []byte // for what is published
+	kept    []note // settlements of lanes that await their repair
+}
+
 // post tells the server what is put into the outbox, until that is closed and empty.
 // Before it goes to sleep it lets others run once: what they bring costs no wake-up.
 func (c *Consumer) post() {
+	p := poster{Consumer: c}
 	var notes []note
 	for lingered := false; ; {
 		var closed bool
 		notes, closed = c.outbox.take(notes)
 		switch {
 		case len(notes) > 0:
-			c.tell(notes)
+			p.tell(notes)
 			clear(notes)
 			lingered = false
 		case closed:
@@ -123,47 +137,94 @@ func (c *Consumer) post() {
 }
 
 // tell publishes notes and lets go of the deliveries that they settle.
-func (c *Consumer) tell(notes []note) {
-	c.leases.settle(notes, time.Now())
-	connected := c.nc.IsConnected()
+func (p *poster) tell(notes []note) {
+	notes = p.keep(notes)
+	p.leases.settle(notes, time.Now())
+	connected := p.nc.IsConnected()
 	for i := range notes {
 		switch n := &notes[i]; n.verb {
 		case verbTold:
 			close(n.receipt.done)
 		case verbExtend:
-			c.extend(n)
+			p.extend(n)
+		case verbResume, verbForgo:
+			p.tellKept(n.lane, n.verb)
 		default:
-			c.send(n, connected)
-			c.count(n)
+			p.send(n, connected)
+			p.count(n)
 		}
 	}
-	c.letGo(notes)
+	p.letGo(notes)
+}
+
+// keep takes out of notes what cannot be told yet, and returns the rest. The deliveries
+// stay held.
+func (p *poster) keep(notes []note) []note {
+	first := slices.IndexFunc(notes, mustWait)
+	if first < 0 {
+		return notes
+	}
+	rest := notes[:first]
+	for _, n := range notes[first:] {
+		if mustWait(n) {
+			p.kept = append(p.kept, n)
+		} else {
+			rest = append(rest, n)
+		}
+	}
+	return rest
+}
+
+// mustWait reports whether n settles a delivery of a lane that has lost its consumer: if
+// it is another that has the name next, the sequence may be another message's there.
+func mustWait(n note) bool { return n.settles() && n.d.lane.suspended.Load() }
+
+// tellKept tells what was kept for l. The leases say whether the message still is the one
+// that was delivered, and whether it may still be handed back.
+func (p *poster) tellKept(l *lane, decision verb) {
+	var due []note
+	p.kept = slices.DeleteFunc(p.kept, func(n note) bool {
+		if n.d.lane != l {
+			return false
+		}
+		if decision == verbForgo {
+			n.verb = verbNothing
+		}
+		due = append(due, n)
+		return true
+	})
+	if len(due) > 0 {
+		p.tell(due)
+	}
 }
 
 // send publishes a settlement, if there is anything to publish.
-func (c *Consumer) send(n *note, connected bool) {
+func (p *poster) send(n *note, connected bool) {
 	d := n.d
 	if n.verb != verbAck && n.lease.lost {
 		// Somebody else may have the message: a nak now would make the server deliver
 		// it a third time.
 		n.verb, n.outcome = verbNothing, OutcomeLeaseLost
 	}
-	if n.verb == verbNak && !connected {
+	if n.verb != verbAck && !connected {
 		n.verb = verbNothing // it would be sent at the reconnect, when the same holds
 	}
-	if n.lease.void || d.lane.suspended.Load() {
+	if n.lease.void {
 		n.verb = verbNothing // the sequence may be another message's
 	}
 	if n.verb == verbNothing {
 		return
 	}
 	wire := wireAck
-	if n.verb == verbNak {
-		c.outbox.scratch = appendNak(c.outbox.scratch[:0], n.delay)
-		wire = c.outbox.scratch // Publish copies it
+	switch n.verb {
+	case verbTerm:
+		wire = wireTerm
+	case verbNak:
+		p.scratch = appendNak(p.scratch[:0], n.delay)
+		wire = p.scratch // Publish copies it
 	}
-	if err := c.nc.Publish(n.lease.reply, wire); err != nil {
-		c.logs.settle.warn("a settlement could not be sent; the message will be delivered again",
+	if err := p.nc.Publish(n.lease.reply, wire); err != nil {
+		p.logs.settle.warn("a settlement could not be sent; the message will be delivered again",
 			"lane", d.lane.kind, "sequence", d.source.sequence, "outcome", n.outcome, "error", err)
 	}
 }
@@ -214,12 +275,13 @@ func (c *Consumer) letGo(notes []note) {
 	}
 }
 
-func (n *note) settles() bool { return n.verb <= verbNak }
+func (n *note) settles() bool { return n.verb <= verbTerm }
 
 // What a delivery's ack subject understands.
 var (
 	wireAck        = []byte("+ACK")
 	wireInProgress = []byte("+WPI")
+	wireTerm       = []byte("+TERM")
 )
 
 // appendNak is a hand-back for at least delay. The delay is always sent: a bare nak is

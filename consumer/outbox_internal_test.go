@@ -132,8 +132,66 @@ func TestAHandBackIsNotKeptForTheReconnect(t *testing.T) {
 	s := newTeller(t)
 	n := note{d: s.d, verb: verbNak, outcome: OutcomeHandBack, delay: time.Second}
 	s.c.leases.settle([]note{n}, time.Now())
-	s.c.send(&n, false)
+	(&poster{Consumer: s.c}).send(&n, false)
 	s.want()
+}
+
+// A lane that finds nobody to ask may have lost its consumer, or that has no leader for a
+// moment.
+func TestWhatIsSettledWhileALaneHasNoConsumerIsToldIfThatComesBack(t *testing.T) {
+	ack := func(s *teller) { s.c.ack(s.d, OutcomeAck) }
+	handBack := func(s *teller) { s.c.handBack(s.d, time.Second, OutcomeRetry) }
+	for _, tc := range []struct {
+		name   string
+		settle func(s *teller)
+		then   func(s *teller) // before the decision
+		same   bool
+		want   []string
+	}{
+		{"an ack", ack, nil, true, []string{"+ACK"}},
+		{"an ack, with another consumer", ack, nil, false, nil},
+		{"an ack of a stream that was made again", ack, func(s *teller) { s.c.leases.void(s.d.lane, time.Now()) }, true, nil},
+		{"an ack whose lease was lost", ack, func(s *teller) { s.d.lease.start = time.Now().Add(-s.c.cfg.AckWait) }, true, []string{"+ACK"}},
+		{"a hand-back", handBack, nil, true, []string{`-NAK {"delay":1000000000}`}},
+		{"a hand-back whose lease was lost", handBack, func(s *teller) { s.d.lease.start = time.Now().Add(-s.c.cfg.AckWait) }, true, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newTeller(t)
+			p := &poster{Consumer: s.c}
+			tell := func() {
+				notes, _ := s.c.outbox.take(nil)
+				p.tell(notes)
+			}
+			s.d.lane.suspended.Store(true)
+			tc.settle(s)
+			tell()
+			s.want()
+			if free, _ := s.d.lane.budget.free(); s.c.held.Load() != 1 || free != s.d.lane.budget.maxMessages-1 {
+				t.Errorf("while it is kept %d are held, %d of %d free", s.c.held.Load(), free, s.d.lane.budget.maxMessages)
+			}
+			if tc.then != nil {
+				tc.then(s)
+			}
+			s.d.lane.resume(tc.same)
+			tell()
+			s.want(tc.want...)
+			if free, _ := s.d.lane.budget.free(); s.c.held.Load() != 0 || free != s.d.lane.budget.maxMessages {
+				t.Errorf("after it was told %d are held, %d of %d free", s.c.held.Load(), free, s.d.lane.budget.maxMessages)
+			}
+		})
+	}
+}
+
+func TestASettlementThatIsKeptIsNotTakenForExtended(t *testing.T) {
+	s := newTeller(t)
+	start := time.Now().Add(-s.c.cfg.AckWait / 2)
+	s.d.lease.start = start
+	late := s.c.leases.due(time.Now())
+	s.c.ack(s.d, OutcomeAck)
+	s.c.leases.extend(late, time.Now())
+	if due := s.c.leases.due(time.Now()); len(late) != 1 || len(due) != 0 || !s.d.lease.start.Equal(start) {
+		t.Errorf("%d due before, %d after; the lease began %v later", len(late), len(due), s.d.lease.start.Sub(start))
+	}
 }
 
 func TestASettlementAfterTheRunIsSentAtOnce(t *testing.T) {

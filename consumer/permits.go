@@ -42,7 +42,7 @@ func (s *downstreamState) take(p *permits, now time.Time) (ok bool) {
 		}
 	}
 	if s.rate != nil && !s.rate.AllowN(now, 1) {
-		s.denied.Store(now.UnixNano())
+		s.denied.Store(max(1, int64(now.Sub(s.born))))
 		p.limit.ReleaseAt(now, limiter.Ignore)
 		p.breaker.RecordAt(now, breaker.Ignored)
 		return false
@@ -83,7 +83,7 @@ func (s *downstreamState) tokenAt(now time.Time) time.Time {
 		at = now.Add(rateDoubt)
 	}
 	if denied := s.denied.Load(); denied != 0 {
-		if again := time.Unix(0, denied).Add(rateDoubt); at.Before(again) {
+		if again := s.born.Add(time.Duration(denied) + rateDoubt); at.Before(again) {
 			at = again
 		}
 	}

@@ -45,12 +45,15 @@ func (l *lane) blocked(now time.Time) PauseReason {
 		return PauseConsumer
 	case !l.nc.IsConnected():
 		return PauseDisconnected
-	case now.Before(l.resume):
+	case now.Before(l.notUntil):
 		return PauseBackoff
 	case l.kind == LaneSuspect:
 		if !l.c.workerFor(now) {
 			return PauseWorkers
 		}
+	case l.kind == LaneOverflow:
+		_, reason := l.c.spillway.room(l.flow)
+		return reason
 	case l.c.mover.congested():
 		return PauseMoves
 	case l.kind == LaneMain && l.c.queues.Holding():
@@ -66,7 +69,7 @@ func (l *lane) request(now time.Time) PauseReason {
 		if s.messages > 0 {
 			continue
 		}
-		batch, bytes := l.credit()
+		batch, bytes := l.creditOf()
 		if batch == 0 {
 			if l.state.requested.Load() > 0 {
 				return "" // something is in flight
@@ -74,17 +77,24 @@ func (l *lane) request(now time.Time) PauseReason {
 			return PauseBuffer
 		}
 		l.send(s, batch, bytes, now)
-		if l.needs > 0 || l.kind == LaneSuspect {
+		if l.needs > 0 || l.kind == LaneSuspect || l.kind == LaneOverflow {
 			return "" // one at a time
 		}
 	}
 	return ""
 }
 
+func (l *lane) creditOf() (batch int, bytes int64) {
+	if l.kind == LaneOverflow {
+		return l.overflowCredit()
+	}
+	return l.credit()
+}
+
 // credit returns what the next request may ask for. A batch of 0 means none; bytes
 // of 0 means that the one message asked for may have any size.
 func (l *lane) credit() (batch int, bytes int64) {
-	messages, free := l.budget.free()
+	messages, free := l.free()
 	requested := l.state.requested.Load()
 	if messages == 0 {
 		return l.waitFor(1)
@@ -109,7 +119,12 @@ func (l *lane) credit() (batch int, bytes int64) {
 	if bytes < l.budget.maxBytes/16 && l.budget.messages.Load() > 0 {
 		return l.waitFor(messages + 1) // until something is settled
 	}
-	return batch, max(min(int64(float64(bytes)/l.heaviness), l.limits.bytes), 1)
+	return batch, l.wireBytes(bytes)
+}
+
+// wireBytes is what a request may ask for so that it takes no more than so many bytes here.
+func (l *lane) wireBytes(bytes int64) int64 {
+	return max(min(int64(float64(bytes)/l.heaviness), l.limits.bytes), 1)
 }
 
 // transit is how much the lane may have asked for at once. What comes may all be one
@@ -119,6 +134,9 @@ func (l *lane) credit() (batch int, bytes int64) {
 func (l *lane) transit() int64 {
 	if l.kind != LaneMain {
 		return l.budget.maxMessages
+	}
+	if l.c.spillway.active.Load() > 0 { // what passes a full queue by needs no room in it
+		return min(slotsPerLane*maxBatch, l.budget.maxMessages)
 	}
 	room := float64(l.c.cfg.Tenants.Queue - min(l.c.queues.Deepest(), l.c.queues.Len()))
 	spread := int64(room / math.Sqrt(l.mix.sameness()))
@@ -146,14 +164,29 @@ func (l *lane) creditForLarge(free int64) (int, int64) {
 	case free > 0:
 		return 1, 0
 	default:
-		messages, _ := l.budget.free()
+		messages, _ := l.free()
 		return l.waitFor(messages + 1) // until something is settled
 	}
 }
 
+// free is what the lane may reserve.
+func (l *lane) free() (messages, bytes int64) {
+	messages, bytes = l.budget.free()
+	if l.kind == LaneMain {
+		m, b := l.c.spillway.reserved()
+		messages, bytes = max(messages-m, 0), max(bytes-b, 0)
+	}
+	return messages, bytes
+}
+
 // waitFor makes the lane wake when so many messages are free.
 func (l *lane) waitFor(messages int64) (int, int64) {
-	if !l.budget.await(messages) {
+	b := &l.budget
+	if l.kind == LaneMain { // what it lacks, others may have
+		reserved, _ := l.c.spillway.reserved()
+		b, messages = b.group, min(messages+reserved, b.group.maxMessages)
+	}
+	if !b.await(messages) {
 		l.wake()
 	}
 	return 0, 0
@@ -161,6 +194,9 @@ func (l *lane) waitFor(messages int64) (int, int64) {
 
 // send asks for batch messages of bytes bytes on s.
 func (l *lane) send(s *slot, batch int, bytes int64, now time.Time) {
+	if l.flow != nil {
+		l.c.spillway.asking(l.flow)
+	}
 	s.number++
 	s.messages, s.batch, s.bytes = batch, batch, bytes
 	s.sentAt, s.alive, s.expires = now, now, l.limits.expires
@@ -177,15 +213,23 @@ func (l *lane) send(s *slot, batch int, bytes int64, now time.Time) {
 func (l *lane) wireRequest(batch int, bytes int64) []byte {
 	b := append(make([]byte, 0, 128), `{"batch":`...)
 	b = strconv.AppendInt(b, int64(batch), 10)
+	if l.kind == LaneOverflow { // it is answered at once: what is reserved for it is for others soon
+		b = append(b, `,"no_wait":true`...)
+		return append(appendMaxBytes(b, bytes), '}')
+	}
 	b = append(b, `,"expires":`...)
 	b = strconv.AppendInt(b, int64(l.limits.expires), 10)
 	b = append(b, `,"idle_heartbeat":`...)
 	b = strconv.AppendInt(b, int64(heartbeat(l.limits.expires)), 10)
+	return append(appendMaxBytes(b, bytes), '}')
+}
+
+func appendMaxBytes(b []byte, bytes int64) []byte {
 	if bytes > 0 {
 		b = append(b, `,"max_bytes":`...)
 		b = strconv.AppendInt(b, bytes, 10)
 	}
-	return append(b, '}')
+	return b
 }
 
 // heartbeat is how often a parked request must show a sign of life. The server wants
@@ -228,6 +272,11 @@ func (l *lane) status(s *slot, m *nats.Msg, now time.Time) {
 	switch status {
 	case statusDone:
 		l.alive()
+	case statusNothing:
+		l.alive()
+		if l.flow != nil {
+			l.c.spillway.empty(l.flow)
+		}
 	case statusTooSmall:
 		l.alive()
 		if untouched { // otherwise a fresh request may be large enough
@@ -265,8 +314,8 @@ func (l *lane) fail(text string, now time.Time) {
 	l.failures++
 	backoff := min(resumeMin<<min(l.failures, 10), resumeMax)
 	backoff = backoff/2 + rand.N(backoff)
-	l.resume = now.Add(backoff)
-	time.AfterFunc(backoff, l.wake)
+	l.notUntil = now.Add(backoff)
+	l.c.alarms.after(backoff, l.wake)
 	l.state.resets.Add(1)
 	l.state.mu.Lock()
 	l.state.lastError = text
@@ -320,13 +369,26 @@ func (l *lane) repair(reason string) {
 // then the failures count, and the backoff grows.
 func (l *lane) mend() {
 	l.broken = false
-	l.suspended.Store(false)
+	l.resume(true) // again, if a late answer to an old request has suspended it meanwhile
 	now := time.Now()
 	for i := range l.slots {
 		if l.slots[i].messages > 0 {
 			l.drop(&l.slots[i], now)
 		}
 	}
+}
+
+// resume lets settlements go on, and decides on those that were kept: they are for the
+// consumer that delivered the messages.
+func (l *lane) resume(same bool) {
+	if !l.suspended.Swap(false) {
+		return
+	}
+	decision := verbForgo
+	if same {
+		decision = verbResume
+	}
+	l.c.outbox.put(note{verb: decision, lane: l})
 }
 
 // PullError says why a pull request was lost.

@@ -29,6 +29,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		return err
 	}
 	defer c.setState(StateStopped)
+	defer c.alarms.stop()
 	if err := c.prepare(ctx); err != nil {
 		c.close()
 		if ctx.Err() != nil {
@@ -51,6 +52,14 @@ func (c *Consumer) Run(ctx context.Context) error {
 	for _, l := range c.lanes {
 		cr.lanes.Go(func() { l.run(laneCtx) })
 	}
+	c.spillway.open(func(l *lane, ended func()) func() {
+		ctx, stop := context.WithCancel(laneCtx)
+		cr.lanes.Go(func() {
+			defer ended()
+			c.runOverflow(ctx, l)
+		})
+		return stop
+	})
 	c.setState(StateRunning)
 	c.log.Info("consuming", "stream", c.cfg.Stream, "durable", c.cfg.Durable, "workers", c.cfg.Workers)
 
@@ -88,6 +97,9 @@ func (c *Consumer) prepare(ctx context.Context) error {
 			return err
 		}
 		c.keeper.seen(l, info)
+	}
+	if err := c.spillway.discover(setup); err != nil {
+		return err
 	}
 	if err := c.mover.open(); err != nil {
 		return err
@@ -128,6 +140,17 @@ func (c *Consumer) startWorkers(ctx context.Context, cr *crew) {
 	for range c.cfg.Workers {
 		c.spawnWorker(ctx)
 	}
+}
+
+// runOverflow runs an overflow lane, which may have run before.
+func (c *Consumer) runOverflow(ctx context.Context, l *lane) {
+	if err := l.open(); err != nil {
+		c.logs.pull.warn("an overflow lane could not be opened", "consumer", l.consumer, "error", err)
+		return // the connection is closed
+	}
+	l.broken = true
+	c.keeper.equip(l)
+	l.run(ctx)
 }
 
 // keepLeases renews leases until ctx is done.

@@ -26,12 +26,15 @@ func (c *Consumer) abandon(d *delivery, outcome Outcome) {
 	c.settle(note{d: d, verb: verbNothing, outcome: outcome})
 }
 
+// drop settles d by having the server forget it, as its tenant's policy says.
+func (c *Consumer) drop(d *delivery) { c.settle(note{d: d, verb: verbTerm, outcome: OutcomeDrop}) }
+
 // settle is the one place where a delivery ends. The first call for a delivery counts.
 func (c *Consumer) settle(n note) {
 	if !n.d.settled.CompareAndSwap(false, true) {
 		return
 	}
 	if !c.outbox.put(n) { // a handler that outlived Run
-		c.tell([]note{n})
+		(&poster{Consumer: c}).tell([]note{n})
 	}
 }

@@ -22,7 +22,9 @@ func TestAFloodIsDelayedAtItsWatermarkAndAQuietTenantGoesByIt(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 			return nil
 		})
-		r.run(config(t, func(cfg *consumer.Config) { cfg.Workers = 8 }), h)
+		r.run(config(t, func(cfg *consumer.Config) {
+			cfg.Workers, cfg.Tenants.OnOverflow = 8, consumer.OverflowDelay
+		}), h)
 		for range 20 {
 			time.Sleep(50 * time.Millisecond)
 			quiet[r.publish("jobs.quiet.x", "")] = time.Now()
@@ -77,7 +79,7 @@ func TestWhatIsShedIsToldWithItsTenantAndDownstream(t *testing.T) {
 		var m consumer.Mux
 		m.Route(consumer.Route{Subject: "jobs.*.x", Downstream: "billing", Handler: consumer.HandlerFunc(newGate(t).waitOrEnd)})
 		r.observe(config(t, func(cfg *consumer.Config) {
-			cfg.Workers, cfg.Tenants.Queue = 1, 20
+			cfg.Workers, cfg.Tenants.Queue, cfg.Tenants.OnOverflow = 1, 20, consumer.OverflowDelay
 		}), &m, consumer.Observer{Shed: func(e consumer.Shed) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -86,6 +86,7 @@ type TenantState struct {
 	Shedding    bool          `json:"shedding"`
 	Finished    uint64        `json:"finished"`
 	WorkerTime  time.Duration `json:"worker_time_ns"`
+	Overflow    uint64        `json:"overflow"`          // messages in its overflow: on their way there, in the stream, and waiting behind it
 	Oldest      time.Time     `json:"oldest,omitzero"`   // arrival of the oldest queued message
 	Waiting     *Waiting      `json:"waiting,omitempty"` // nil: nothing of it waits
 	Noisy       bool          `json:"noisy"`             // see Observer.Noisy
@@ -117,11 +118,12 @@ func (c *Consumer) Snapshot() Snapshot {
 	}
 	held := c.surveyHeld(now)
 	s.HeldBytes, s.Stuck, s.StuckHandlers, s.OldestAge = held.bytes, held.stuck, held.list, held.oldest
-	for _, l := range c.lanes {
+	for _, l := range c.allLanes() {
 		state := l.snapshot()
 		s.Lanes = append(s.Lanes, state)
 		s.Backlog += state.Pending + max(state.AckPending, held.byLane[l.kind])
 	}
+	s.Backlog += c.spillway.unserved()
 	s.Downstreams = c.downstreamStates(now)
 	s.Tenants = c.tenantStates()
 	return s
@@ -189,10 +191,13 @@ func rateText(r tenants.Rate) string {
 
 func (c *Consumer) tenantStates() []TenantState {
 	var states []TenantState
+	overflow := c.spillway.overflow()
 	for name, stat := range c.queues.All() {
 		if name == suspectTenant {
 			continue
 		}
+		spilled := overflow[name]
+		delete(overflow, name)
 		states = append(states, TenantState{
 			Tenant:      name,
 			Queued:      stat.Queued,
@@ -204,10 +209,14 @@ func (c *Consumer) tenantStates() []TenantState {
 			Shedding:    stat.Over,
 			Finished:    stat.Finished,
 			WorkerTime:  stat.WorkerTime,
+			Overflow:    spilled,
 			Oldest:      stat.Oldest,
 			Waiting:     c.waitingOf(stat),
 			Noisy:       c.noise.isNoisy(name),
 		})
+	}
+	for name, spilled := range overflow { // of whom nothing is here
+		states = append(states, TenantState{Tenant: name, Weight: c.cfg.Tenants.Weight, MaxInFlight: c.cfg.Tenants.MaxInFlight, Overflow: spilled})
 	}
 	slices.SortFunc(states, func(a, b TenantState) int { return cmp.Compare(a.Tenant, b.Tenant) })
 	return states

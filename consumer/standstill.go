@@ -9,7 +9,7 @@ const trickleEvery = time.Second
 // standstill returns why nothing is pulled although the lane could: no downstream would
 // take it. What came would fill the queues, and be handed back.
 func (l *lane) standstill() PauseReason {
-	if l.kind == LaneSuspect || int(l.c.halted.Load()) < len(l.c.downstreams) {
+	if l.kind == LaneSuspect || l.kind == LaneOverflow || int(l.c.halted.Load()) < len(l.c.downstreams) {
 		return ""
 	}
 	why := PauseRest
@@ -43,7 +43,7 @@ func (c *Consumer) probeWanted() bool {
 		if d == nil || stat.Runnable > 0 {
 			continue
 		}
-		if s := d.gate.standing(); s.by == byBreaker && s.passage == passSingle {
+		if s := d.gate.standing(); s.by == byBreaker && s.access == accessSingle {
 			return true
 		}
 	}

@@ -14,7 +14,8 @@ type pullStatus uint8
 const (
 	statusUnknown      pullStatus = iota
 	statusHeartbeat               // 100: the request is parked, the consumer alive
-	statusDone                    // 404, 408, Batch Completed: the request is over
+	statusDone                    // Batch Completed: the request is over
+	statusNothing                 // 404, 408: it is over, and there was no more
 	statusTooSmall                // the next message is larger than max_bytes
 	statusMoved                   // leadership change, server shutdown: the request is lost
 	statusBusy                    // more requests are parked than the consumer takes
@@ -55,7 +56,7 @@ func readStatus(m *nats.Msg) (pullStatus, string) {
 	case "100":
 		return statusHeartbeat, full
 	case "404", "408":
-		return statusDone, full
+		return statusNothing, full
 	case "400", "503":
 		return statusGone, full
 	case "412":

@@ -58,9 +58,9 @@ func (t topology) source(ctx context.Context) (jetstream.Stream, error) {
 	case !errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, fmt.Errorf("consumer: look up stream %s: %w", cfg.Stream, err)
 	case cfg.Unmanaged:
-		return nil, fmt.Errorf("consumer: stream %s does not exist, and Unmanaged forbids to create it: %w", cfg.Stream, err)
+		return nil, because(err, "consumer: stream %s does not exist, and Unmanaged forbids to create it", cfg.Stream)
 	case len(cfg.Subjects) == 0:
-		return nil, fmt.Errorf("consumer: stream %s does not exist; create it, or give Subjects to have it created: %w", cfg.Stream, err)
+		return nil, because(err, "consumer: stream %s does not exist; create it, or give Subjects to have it created", cfg.Stream)
 	}
 	s, err = t.createStream(ctx, jetstream.StreamConfig{
 		Name:        cfg.Stream,
@@ -140,7 +140,7 @@ func (t topology) ensure(ctx context.Context, want jetstream.StreamConfig) (jets
 	s, err := t.stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if t.c.cfg.Unmanaged {
-			return want, fmt.Errorf("consumer: stream %s does not exist, and Unmanaged forbids to create it: %w", want.Name, err)
+			return want, because(err, "consumer: stream %s does not exist, and Unmanaged forbids to create it", want.Name)
 		}
 		s, err = t.createStream(ctx, want)
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
@@ -166,7 +166,7 @@ func (t topology) consumer(ctx context.Context, l *lane) (*jetstream.ConsumerInf
 	case !errors.Is(err, jetstream.ErrConsumerNotFound):
 		return nil, fmt.Errorf("consumer: look up consumer %s on stream %s: %w", l.consumer, l.stream, err)
 	case t.c.cfg.Unmanaged:
-		return nil, fmt.Errorf("consumer: consumer %s does not exist on stream %s, and Unmanaged forbids to create it: %w", l.consumer, l.stream, err)
+		return nil, because(err, "consumer: consumer %s does not exist on stream %s, and Unmanaged forbids to create it", l.consumer, l.stream)
 	}
 	created, err := ask(ctx, t, func(ctx context.Context) (jetstream.Consumer, error) {
 		return t.c.js.CreateConsumer(ctx, l.stream, want)
@@ -200,6 +200,9 @@ func (t topology) wantConsumer(l *lane) jetstream.ConsumerConfig {
 	case LaneSuspect:
 		want.FilterSubject = envelope.SuspectSubject(cfg.Overflow.Stream, cfg.Durable)
 		want.MaxAckPending = 1
+	case LaneOverflow:
+		want.FilterSubject = l.flow.subject
+		want.InactiveThreshold = t.c.overflowLinger()
 	case LaneMain:
 		t.wantMain(&want)
 	}
@@ -261,7 +264,7 @@ func (t topology) adjust(ctx context.Context, l *lane, info *jetstream.ConsumerI
 		update.MaxAckPending = want.MaxAckPending
 	}
 	update.FilterSubject, update.FilterSubjects = want.FilterSubject, want.FilterSubjects
-	update.InactiveThreshold = 0
+	update.InactiveThreshold = want.InactiveThreshold
 	updated, err := ask(ctx, t, func(ctx context.Context) (jetstream.Consumer, error) {
 		return t.c.js.UpdateConsumer(ctx, l.stream, update)
 	})
@@ -285,7 +288,7 @@ func differences(got, want jetstream.ConsumerConfig, kind Lane) []string {
 	add(got.MaxDeliver != want.MaxDeliver, "max deliver is %d, must be unlimited", got.MaxDeliver)
 	add(len(got.BackOff) > 0, "backoff is %v, must be empty", got.BackOff)
 	add(got.AckWait != want.AckWait, "ack wait is %v, must be %v", got.AckWait, want.AckWait)
-	add(got.InactiveThreshold > 0, "inactive threshold is %v, must be none", got.InactiveThreshold)
+	add(got.InactiveThreshold != want.InactiveThreshold, "inactive threshold is %v, must be %v", got.InactiveThreshold, want.InactiveThreshold)
 	add(kind == LaneSuspect && got.MaxAckPending != 1, "max ack pending is %d, must be 1", got.MaxAckPending)
 	add(kind != LaneSuspect && tooFewPending(got, want, kind), "max ack pending is %d, must be at least %d", got.MaxAckPending, want.MaxAckPending)
 	add(!slices.Equal(filters(got), filters(want)), "filter subjects are %q, must be %q", filters(got), filters(want))
@@ -308,6 +311,27 @@ func filters(cfg jetstream.ConsumerConfig) []string {
 	return slices.Sorted(slices.Values(cfg.FilterSubjects))
 }
 
+// overflowLinger is after how long without a request or an answer the server may forget
+// the consumer of an overflow. Nobody deletes one: another process may use it.
+func (c *Consumer) overflowLinger() time.Duration { return max(2*c.cfg.AckWait, time.Minute) }
+
+// spilled returns how many messages the overflow of each queue has, by subject.
+func (t topology) spilled(ctx context.Context) (map[string]uint64, error) {
+	cfg := t.c.cfg
+	filter := envelope.SpillSubjects(cfg.Overflow.Stream, cfg.Durable)
+	info, err := ask(ctx, t, func(ctx context.Context) (*jetstream.StreamInfo, error) {
+		s, err := t.c.js.Stream(ctx, cfg.Overflow.Stream)
+		if err != nil {
+			return nil, err
+		}
+		return s.Info(ctx, jetstream.WithSubjectFilter(filter))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("consumer: read what stream %s holds of %s: %w", cfg.Overflow.Stream, filter, err)
+	}
+	return info.State.Subjects, nil
+}
+
 func (t topology) stream(ctx context.Context, name string) (jetstream.Stream, error) {
 	return ask(ctx, t, func(ctx context.Context) (jetstream.Stream, error) { return t.c.js.Stream(ctx, name) })
 }
@@ -328,13 +352,12 @@ func ask[T any](ctx context.Context, t topology, request func(ctx context.Contex
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	answer, err := request(ctx)
-	if !unanswered(err) {
-		return answer, err
+	if unanswered(err) {
+		if last := t.c.nc.LastError(); errors.Is(last, nats.ErrPermissionViolation) {
+			return answer, fmt.Errorf("%w; the server said: %w", inWords(err), last)
+		}
 	}
-	if last := t.c.nc.LastError(); errors.Is(last, nats.ErrPermissionViolation) {
-		return answer, fmt.Errorf("%w; the server said: %w", err, last)
-	}
-	return answer, err
+	return answer, inWords(err)
 }
 
 func (t topology) metadata() map[string]string {

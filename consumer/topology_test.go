@@ -299,6 +299,46 @@ func TestAMissingStreamIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := consumertest.NewServer(t)
 		r := &rig{Server: s, t: t, js: s.JetStream(t)}
-		wantError(t, r.runOnce(config(t, nil)), "stream JOBS does not exist", "Subjects")
+		err := r.runOnce(config(t, nil))
+		wantError(t, err, "stream JOBS does not exist", "Subjects")
+		wantInWords(t, err, jetstream.ErrStreamNotFound)
+	})
+}
+
+// wantInWords checks that an error speaks to people, and programs find its cause.
+func wantInWords(t *testing.T, err, cause error) {
+	t.Helper()
+	if !errors.Is(err, cause) {
+		t.Errorf("%v is not %v", err, cause)
+	}
+	for _, wire := range []string{"API error", "code=", "nats:", "context deadline"} {
+		if err != nil && strings.Contains(err.Error(), wire) {
+			t.Errorf("%q holds %q", err, wire)
+		}
+	}
+}
+
+func TestWhatTheServerRefusesIsToldInItsWords(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		r.createStream(jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"JOBS_DEAD.>"}})
+		err := r.runOnce(config(t, nil))
+		wantError(t, err, "stream JOBS_DEAD", "subjects overlap")
+		api, ok := errors.AsType[*jetstream.APIError](err)
+		if !ok {
+			t.Fatalf("%v has no APIError", err)
+		}
+		wantInWords(t, err, api)
+	})
+}
+
+func TestAnAccountWithoutJetStreamIsToldSo(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := consumertest.NewServer(t, consumertest.WithConfig(func(o *server.Options) { o.JetStream = false }))
+		js := must[jetstream.JetStream](t)(jetstream.New(s.Conn(t)))
+		r := &rig{Server: s, t: t, js: js}
+		err := r.runOnce(config(t, nil))
+		wantError(t, err, "stream JOBS", "JetStream")
+		wantInWords(t, err, nats.ErrNoResponders)
 	})
 }

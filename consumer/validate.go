@@ -3,6 +3,7 @@ package consumer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,7 +85,7 @@ func (p TenantPolicy) validate(c *check, field string) {
 	if p.Rate != (limiter.Rate{}) {
 		c.rate(field+".Rate", p.Rate)
 	}
-	c.that(p.OnOverflow == OverflowDelay || p.OnOverflow == OverflowHold, "%s.OnOverflow is %q, must be %q or %q", field, p.OnOverflow, OverflowDelay, OverflowHold)
+	c.that(slices.Contains(OverflowPolicies(), p.OnOverflow), "%s.OnOverflow is %q, must be one of %q", field, p.OnOverflow, OverflowPolicies())
 }
 
 // check collects mistakes.

@@ -18,7 +18,8 @@ func Results() []Result {
 // PauseReasons returns all reasons for which a lane does not pull.
 func PauseReasons() []PauseReason {
 	return []PauseReason{
-		PauseDisconnected, PauseConsumer, PauseBackoff, PauseMoves, PauseHold, PauseBuffer, PauseWorkers, PauseBreaker, PauseRest,
+		PauseDisconnected, PauseConsumer, PauseBackoff, PauseMoves, PauseHold, PauseBuffer,
+		PauseEmpty, PauseQueue, PauseWorkers, PauseBreaker, PauseRest,
 	}
 }
 
@@ -36,7 +37,9 @@ func WaitReasons() []WaitReason {
 }
 
 // OverflowPolicies returns all policies, the default first.
-func OverflowPolicies() []OverflowPolicy { return []OverflowPolicy{OverflowDelay, OverflowHold} }
+func OverflowPolicies() []OverflowPolicy {
+	return []OverflowPolicy{OverflowSpill, OverflowDelay, OverflowDrop, OverflowHold}
+}
 
 // MaxTenantBytes bounds the name of a tenant, and what of a longer one is kept with a
 // dead letter.

@@ -158,7 +158,7 @@ func (c *Consumer) workerFor(now time.Time) bool {
 		return true
 	}
 	if c.busySince.CompareAndSwap(0, now.UnixNano()) {
-		time.AfterFunc(suspectPatience, c.suspectLane().wake)
+		c.alarms.after(suspectPatience, c.suspectLane().wake)
 	}
 	return now.UnixNano()-c.busySince.Load() >= int64(suspectPatience)
 }

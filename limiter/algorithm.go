@@ -48,8 +48,8 @@ func (*fixed) level(limit float64) float64 { return limit }
 // burst of drops cuts once.
 type aimd struct {
 	bounds
-	successes, good int
-	backoff         float64
+	successes int
+	backoff   float64
 }
 
 func (a *aimd) configure(c Config) {
@@ -60,17 +60,14 @@ func (*aimd) baseline() float64 { return 0 }
 
 func (*aimd) level(limit float64) float64 { return limit }
 
+// next gets a window that ended with the first drop, or after so many successes.
 func (a *aimd) next(w window) plan {
-	p := plan{limit: a.clamp(w.limit), samples: 1}
+	p := plan{limit: a.clamp(w.limit), samples: a.successes, lates: 1}
 	switch {
 	case w.drops > 0:
-		a.good = 0
 		p.limit, p.why, p.fresh = a.clamp(w.limit*a.backoff), Dropped, true
-	case w.n > 0 && w.full > 0:
-		if a.good++; a.good >= a.successes {
-			a.good = 0
-			p.limit, p.why = a.clamp(w.limit+1), Grew
-		}
+	case w.n > 0 && w.binds():
+		p.limit, p.why = a.clamp(w.limit+1), Grew
 	}
 	return p
 }

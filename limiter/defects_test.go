@@ -9,11 +9,11 @@ import (
 )
 
 var learning = []limiter.Config{
-	{},
-	{Algorithm: limiter.AIMD},
-	{Algorithm: limiter.Vegas},
-	{Algorithm: limiter.Gradient},
-	{Algorithm: limiter.SLO, Target: 250 * time.Millisecond},
+	{Max: 60},
+	{Max: 60, Algorithm: limiter.AIMD},
+	{Max: 60, Algorithm: limiter.Vegas},
+	{Max: 60, Algorithm: limiter.Gradient},
+	{Max: 60, Algorithm: limiter.SLO, Target: 250 * time.Millisecond},
 }
 
 // A clock that a test moves, and a limiter that goes by it.
@@ -76,7 +76,7 @@ func TestNothingIsLearnedFromHowLongADropTook(t *testing.T) {
 			if s := with.l.Stat(); s.Baseline != 0 && s.Baseline < 40*time.Millisecond {
 				t.Errorf("the baseline is %v, every success took 50 ms", s.Baseline)
 			}
-			if a, b := with.l.Limit(), without.l.Limit(); c.Algorithm == limiter.Adaptive && 2*a < b {
+			if a, b := with.l.Limit(), without.l.Limit(); c.Algorithm == "" && 2*a < b {
 				t.Errorf("four quick drops among thousands of calls made the limit %d instead of %d", a, b)
 			}
 		})
@@ -150,6 +150,39 @@ func TestAClockThatIsSetDoesNoHarm(t *testing.T) {
 					t.Errorf("it does not learn any more: %d, it was %d", got, before)
 				}
 			})
+		}
+	}
+}
+
+// A clock that was set back does not put off the next probe until it has caught up.
+func TestProbesGoOnAfterTheClockWasSetBack(t *testing.T) {
+	probes := 0
+	b := newBench(t, limiter.Config{Max: 20, OnChange: func(c limiter.Change) {
+		if c.Why == limiter.Probe {
+			probes++
+		}
+	}})
+	b.full(400, 50*time.Millisecond, limiter.Success) // 20 s
+	before := probes
+	b.now = b.now.Add(-time.Hour)
+	b.full(400, 50*time.Millisecond, limiter.Success)
+	if before == 0 || probes == before {
+		t.Errorf("%d probes before the step, %d after it", before, probes-before)
+	}
+}
+
+// What began before a cut says nothing about what the cut did.
+func TestABurstCutsOnce(t *testing.T) {
+	for _, c := range []limiter.Config{
+		{Algorithm: limiter.AIMD, Initial: 100},
+		{Algorithm: limiter.SLO, Target: time.Second, Initial: 100},
+	} {
+		changes := 0
+		c.OnChange = func(limiter.Change) { changes++ }
+		b := newBench(t, c)
+		b.full(1, 10*time.Second, limiter.Drop)
+		if changes != 1 {
+			t.Errorf("%s: 100 drops of one burst changed the limit %d times, to %d", c.Algorithm, changes, b.l.Limit())
 		}
 	}
 }

@@ -21,7 +21,6 @@ func (g *gradient) next(w window) plan {
 	if g.back > 0 {
 		if w.n > 0 {
 			g.floor = w.mean()
-			g.long.atMost(g.floor)
 		}
 		return g.after(w)
 	}

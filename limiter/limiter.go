@@ -21,7 +21,8 @@ type Limiter struct {
 	onReady  func()
 
 	// mu guards all below. It is held for some tens of nanoseconds, and never while a
-	// callback runs or somebody waits.
+	// callback runs or somebody waits. Whenever it is free: as long as somebody is in the
+	// queue, no permit is free, so who finds one free overtakes nobody.
 	mu       sync.Mutex
 	limit    int // math.MaxInt for None
 	inflight int
@@ -58,7 +59,7 @@ func (l *Limiter) now() int64 { return int64(time.Since(l.epoch)) }
 
 func (l *Limiter) at(t time.Time) int64 { return int64(t.Sub(l.epoch)) }
 
-// TryAcquire returns a permit if one is free and nobody waits for it, at once in any case.
+// TryAcquire returns a permit if one is free that nobody waits for, at once in any case.
 func (l *Limiter) TryAcquire() (Permit, bool) { return l.tryAcquire(l.now()) }
 
 // TryAcquireAt is TryAcquire at a time that the caller names. Whoever names times should
@@ -68,7 +69,7 @@ func (l *Limiter) TryAcquireAt(now time.Time) (Permit, bool) { return l.tryAcqui
 
 func (l *Limiter) tryAcquire(now int64) (Permit, bool) {
 	l.mu.Lock()
-	if l.inflight >= l.limit || l.queue.n > 0 {
+	if l.inflight >= l.limit {
 		l.counts.refused++
 		l.wanted = l.onReady != nil
 		l.mu.Unlock()
@@ -109,7 +110,7 @@ func (l *Limiter) give(now int64) Permit {
 func (l *Limiter) Ready() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ready := l.inflight < l.limit && l.queue.n == 0
+	ready := l.inflight < l.limit
 	if !ready {
 		l.wanted = l.onReady != nil
 	}
@@ -175,7 +176,7 @@ func (l *Limiter) unlock(now int64) {
 	for l.queue.n > 0 && l.inflight < l.limit {
 		l.queue.pop().permit <- l.give(now) // it has room for the one permit
 	}
-	ready := l.wanted && l.inflight < l.limit && l.queue.n == 0
+	ready := l.wanted && l.inflight < l.limit
 	if ready {
 		l.wanted = false
 	}

@@ -33,6 +33,9 @@ func (p simulatedPermit) Release(now time.Time, o overloadsim.Outcome) {
 
 func simulate(t testing.TB, s overloadsim.Scenario, c limiter.Config) *overloadsim.Result {
 	t.Helper()
+	if raceDetector {
+		t.Skip("a simulation has one goroutine: there is nothing to race")
+	}
 	return overloadsim.Run(s, func(int) overloadsim.Admitter {
 		l, err := limiter.New(c)
 		if err != nil {

@@ -87,6 +87,30 @@ func TestTooManyViolationsAreThoseThatChanceBringsOnceInFifty(t *testing.T) {
 	})
 }
 
+func TestTheFloorRemembersFiveToTenMinutes(t *testing.T) {
+	const minute = int64(time.Minute)
+	var m minimum
+	for _, tt := range []struct {
+		at   int64
+		add  float64
+		want float64
+	}{
+		{0, 5, 5},
+		{1 * minute, 3, 3},
+		{2 * minute, 0, 3}, // nothing was measured
+		{4 * minute, 9, 3},
+		{6 * minute, 8, 3},  // the first five minutes are the ones before
+		{12 * minute, 7, 7}, // and forgotten now
+		{-60 * minute, 6, 6},
+		{-54 * minute, 9, 6}, // the clock was set back: time goes on from there
+		{-48 * minute, 9, 9},
+	} {
+		if m.add(tt.add, tt.at); m.value() != tt.want {
+			t.Errorf("after %v at minute %d the least is %v, want %v", tt.add, tt.at/minute, m.value(), tt.want)
+		}
+	}
+}
+
 // Whatever an algorithm is told, its limit is a number within its bounds, and its plan ends.
 func TestAPlanIsSaneWhateverTheWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -10,7 +10,7 @@ func (l *Limiter) Acquire(ctx context.Context) (Permit, error) {
 	}
 	l.mu.Lock()
 	now := l.now()
-	if l.queue.n == 0 && l.inflight < l.limit {
+	if l.inflight < l.limit {
 		p := l.give(now)
 		l.mu.Unlock()
 		return p, nil

@@ -24,7 +24,7 @@ const (
 
 // admit decides whether q takes one more item.
 func (s *scheduler) admit(now int64, q *queue, size int) error {
-	if s.queued >= s.maxQueued || int64(size) > s.maxBytes-s.bytes {
+	if s.full(size) {
 		return ErrFull
 	}
 	l := q.tenant.limits
@@ -40,6 +40,18 @@ func (s *scheduler) admit(now int64, q *queue, size int) error {
 		return ErrFull
 	}
 	return nil
+}
+
+// full reports whether the total bounds refuse one more item.
+func (s *scheduler) full(size int) bool {
+	return s.queued >= s.maxQueued || int64(size) > s.maxBytes-s.bytes
+}
+
+// mark is for a queue that an item was pushed to: it may be at its high mark now.
+func (s *scheduler) mark(now int64, q *queue) {
+	if l := q.tenant.limits; q.mode == normal && (q.depth >= l.high || q.bytes >= l.highBytes) {
+		s.raise(now, q)
+	}
 }
 
 // add counts one more item, the last of q in order of arrival.
@@ -64,6 +76,7 @@ func (s *scheduler) restore(now int64, q *queue, size int, order uint64) {
 		q.class.heap.put(q.id, key{rankOf(q.tenant.tag), order})
 	}
 	s.count(now, q, size)
+	s.mark(now, q)
 }
 
 // count is for an item that was put in, wherever.
@@ -81,9 +94,6 @@ func (s *scheduler) count(now int64, q *queue, size int) {
 	if q.depth == 1 {
 		q.last, q.left = now, false
 		s.enter(q)
-	}
-	if l := q.tenant.limits; q.mode == normal && (q.depth >= l.high || q.bytes >= l.highBytes) {
-		s.raise(now, q)
 	}
 }
 
@@ -155,6 +165,8 @@ func (s *scheduler) leave(q *queue, to mode) {
 	if q.mode == holding {
 		s.holds--
 		s.pledges.remove(q.id)
+	} else {
+		s.eased = true
 	}
 	q.mode = to
 }

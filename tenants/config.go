@@ -30,9 +30,10 @@ type Config struct {
 	// is remembered until virtual time has caught up with it.
 	Forget time.Duration
 
-	// OnRelief, if not nil, is called without a lock held after Holding has turned false.
-	// It must not block: the goroutine is the caller of Next, Push or whatever ended the
-	// hold. Holding may be true again by the time it runs.
+	// OnRelief, if not nil, is called without a lock held after Holding has turned false,
+	// and after a queue that shed has come down to its low mark. It must not block: the
+	// goroutine is the caller of Next, Push or whatever ended it. It may be over by the
+	// time it runs.
 	OnRelief func()
 }
 

@@ -86,6 +86,46 @@ func (q *Queues[T]) PushAt(now time.Time, tenant, class string, v T, size int) e
 	return q.push(now, tenant, class, v, size, true)
 }
 
+// PutAt queues v as Push does, but in spite of the watermark and of Queue: it is for what
+// was refused before, was kept elsewhere and comes back now that there is room for it,
+// which Space tells. It does not make the queue shed or hold.
+func (q *Queues[T]) PutAt(now time.Time, tenant, class string, v T, size int) error {
+	size = max(0, size)
+	q.mu.Lock()
+	at := q.tick(now)
+	t, err := q.known(at, tenant)
+	if err == nil && q.s.full(size) {
+		t.refused(ErrFull)
+		err = ErrFull
+	}
+	if err != nil {
+		q.unlock()
+		return err
+	}
+	q.enqueue(at, now, q.s.queueOf(t, class), v, size)
+	q.wake()
+	q.setAlarm(at)
+	q.unlock()
+	return nil
+}
+
+// Space returns how many items the queue of a tenant in a class takes before it is at its
+// high mark, and whether it is shedding or holding, in which case it takes none.
+func (q *Queues[T]) Space(tenant, class string) (items int, over bool) {
+	q.mu.Lock()
+	defer q.unlock()
+	t := q.s.tenants[tenant]
+	if t == nil {
+		return q.defLimits.high, false
+	}
+	for _, qu := range t.queues {
+		if qu.class.name == class {
+			return max(t.limits.high-qu.depth, 0), qu.mode != normal
+		}
+	}
+	return t.limits.high, false
+}
+
 // push is PushAt; whether a refusal counts is for the caller to say.
 func (q *Queues[T]) push(now time.Time, tenant, class string, v T, size int, counts bool) error {
 	size = max(0, size)
@@ -105,14 +145,20 @@ func (q *Queues[T]) push(now time.Time, tenant, class string, v T, size int, cou
 		q.unlock()
 		return err
 	}
-	n := q.store.get()
-	n.arrived, n.size, n.value = now, size, v
-	n.order = q.s.add(at, qu, size)
-	q.list(qu).push(n)
+	q.enqueue(at, now, qu, v, size)
+	q.s.mark(at, qu)
 	q.wake()
 	q.setAlarm(at)
 	q.unlock()
 	return nil
+}
+
+// enqueue appends v to qu. It requires mu.
+func (q *Queues[T]) enqueue(at int64, now time.Time, qu *queue, v T, size int) {
+	n := q.store.get()
+	n.arrived, n.size, n.value = now, size, v
+	n.order = q.s.add(at, qu, size)
+	q.list(qu).push(n)
 }
 
 func (t *tenant) refused(err error) {
@@ -263,10 +309,11 @@ func (q *Queues[T]) unlock() {
 	if is != was {
 		q.summary.Store(uint64(is))
 	}
-	woken := q.sleepers.take()
+	woken, eased := q.sleepers.take(), q.s.eased
+	q.s.eased = false
 	q.mu.Unlock()
 	woken.signal()
-	if was.holding() && !is.holding() && q.config.OnRelief != nil {
+	if (eased || was.holding() && !is.holding()) && q.config.OnRelief != nil {
 		q.config.OnRelief()
 	}
 }

@@ -58,6 +58,23 @@ func (h *hits) twice() (n int) {
 	return n
 }
 
+// count returns how many messages came.
+func (h *hits) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.seen)
+}
+
+// more returns how often a message came that had come before.
+func (h *hits) more() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, times := range h.seen {
+		n += times - 1
+	}
+	return n
+}
+
 func TestOfTwoProcessesOneKilledInTheMiddleLosesNothing(t *testing.T) {
 	t.Parallel() // it mostly waits
 	const (

@@ -12,6 +12,7 @@ import (
 	"github.com/spillwaymq/spillway/cmd/worker/internal/lag"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/terminal"
+	"github.com/spillwaymq/spillway/consumer"
 )
 
 type lagCommand struct {
@@ -67,9 +68,27 @@ func printLag(w io.Writer, r lag.Report) error {
 		}
 		fmt.Fprintln(table, joinCells([]any{l.Lane, l.Pending, l.AckPending, l.Redelivered, age}))
 	}
+	if r.Overflow.Messages > 0 {
+		fmt.Fprintln(table, joinCells([]any{consumer.LaneOverflow, r.Overflow.Messages, "", "", ""}))
+	}
 	fmt.Fprintln(table)
 	printTenants(table, r.Tenants)
+	printOverflow(table, r.Overflow)
 	return table.Flush()
+}
+
+// printOverflow shows who has overflow, if anybody has.
+func printOverflow(w io.Writer, o lag.Overflow) {
+	if o.Messages == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nTENANT\tOVERFLOW")
+	for _, c := range o.Tenants {
+		fmt.Fprintln(w, joinCells([]any{c.Tenant, c.Messages}))
+	}
+	if o.Other > 0 {
+		fmt.Fprintf(w, "(others)\t%d\n", o.Other)
+	}
 }
 
 func printTenants(w io.Writer, t lag.Tenants) {

@@ -7,6 +7,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type descs struct {
 	pulled, settled, shed, redelivered, overloads, deadLetters *prometheus.Desc
 	queueDepth, queueBytes, queueWait, handle, endToEnd        *prometheus.Desc
+	overflow                                                   *prometheus.Desc
 	inFlight, workers, stuck                                   *prometheus.Desc
 	pullBatch, pullCredit, pullPaused                          *prometheus.Desc
 	backlog, lagMessages, ackPending, lagSeconds               *prometheus.Desc
@@ -31,6 +32,7 @@ func newDescs(constant prometheus.Labels) descs {
 	d.deadLetters = desc("dead_letters_total", "Messages moved to the dead letters.", "reason")
 	d.queueDepth = desc("queue_depth", "Messages waiting in this process.", "tenant")
 	d.queueBytes = desc("queue_bytes", "Size of the messages waiting in this process.", "tenant")
+	d.overflow = desc("overflow_messages", "Messages in the overflow of a tenant's queues.", "tenant")
 	d.queueWait = desc("queue_wait_seconds", "Time from the arrival of a message in this process to the start of its handler.", "downstream")
 	d.handle = desc("handle_seconds", "Time from the start of a handler to its end.", "downstream", "result")
 	d.endToEnd = desc("end_to_end_seconds", "Time from the publication of a message to the end of a run of its handler.", "downstream", "result")
@@ -40,7 +42,7 @@ func newDescs(constant prometheus.Labels) descs {
 	d.pullBatch = desc("pull_batch_size", "Size of the last pull request.", "lane")
 	d.pullCredit = desc("pull_credit", "How many messages may still be asked for.", "lane")
 	d.pullPaused = desc("pull_paused", "Lanes that do not pull, by reason.", "reason")
-	d.backlog = desc("backlog_messages", "Messages that the durable still has to do, in all processes: pending, unacknowledged and waiting for a retry.")
+	d.backlog = desc("backlog_messages", "Messages that the durable still has to do, in all processes: pending, unacknowledged, in overflows and waiting for a retry.")
 	d.lagMessages = desc("lag_messages", "Messages that JetStream has not delivered yet.", "lane")
 	d.ackPending = desc("ack_pending", "Messages delivered and not settled, in all processes.", "lane")
 	d.lagSeconds = desc("lag_seconds", "Age of the oldest message known to be unsettled.")

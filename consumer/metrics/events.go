@@ -23,9 +23,9 @@ var (
 
 // Room for the counters of a value each, and of those unknown.
 const (
-	maxOutcomes = 10
+	maxOutcomes = 12
 	maxResults  = 8
-	maxPolicies = 5
+	maxPolicies = 6
 )
 
 // unknown is the label of a value that is in none of the lists.

@@ -159,6 +159,7 @@ func (m *Collector) gatherTenants(out *rows, s consumer.Snapshot) {
 		out.gauge(m.descs.queueDepth, float64(row.queued), row.label)
 		out.gauge(m.descs.queueBytes, float64(row.bytes), row.label)
 		out.gauge(m.descs.noisy, row.noisy, row.label)
+		out.gauge(m.descs.overflow, float64(row.overflow), row.label)
 		out.counter(m.descs.workerSeconds, row.totals.worker.Seconds(), row.label)
 		for i, n := range row.totals.shed {
 			if n > 0 {

@@ -29,11 +29,12 @@ type tenantLabels struct {
 
 // tenantRow is what a scrape shows of one label.
 type tenantRow struct {
-	label  string
-	totals tenantTotals
-	queued int
-	bytes  int64
-	noisy  float64 // how many of its tenants are
+	label    string
+	totals   tenantTotals
+	queued   int
+	bytes    int64
+	overflow uint64
+	noisy    float64 // how many of its tenants are
 
 	active time.Time // when it last had something to do
 }
@@ -59,7 +60,7 @@ type candidate struct {
 // busy is by what candidates are ordered: messages handled, shed, waiting and
 // running.
 func (c candidate) busy() int64 {
-	return c.counts.messages + int64(c.state.Queued) + int64(c.state.InFlight)
+	return c.counts.messages + int64(c.state.Queued) + int64(c.state.InFlight) + int64(c.state.Overflow)
 }
 
 // scrape takes in what happened until now, gives labels that are free to the
@@ -67,9 +68,9 @@ func (c candidate) busy() int64 {
 // others.
 func (t *tenantLabels) scrape(now time.Time, states []consumer.TenantState) []*tenantRow {
 	for _, row := range t.labelled {
-		row.queued, row.bytes, row.noisy = 0, 0, 0
+		row.queued, row.bytes, row.overflow, row.noisy = 0, 0, 0, 0
 	}
-	t.other.queued, t.other.bytes, t.other.noisy = 0, 0, 0
+	t.other.queued, t.other.bytes, t.other.overflow, t.other.noisy = 0, 0, 0, 0
 
 	candidates := make(map[string]candidate)
 	t.takeEvents(now, candidates)
@@ -119,7 +120,8 @@ func (r *tenantRow) show(now time.Time, s consumer.TenantState) {
 	if s.Noisy {
 		r.noisy++
 	}
-	if s.Queued > 0 || s.InFlight > 0 {
+	r.overflow += s.Overflow
+	if s.Queued > 0 || s.InFlight > 0 || s.Overflow > 0 {
 		r.active = now
 	}
 }

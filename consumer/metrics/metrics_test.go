@@ -30,6 +30,7 @@ var contract = map[string]string{
 	"spillway_dead_letters_total":          "counter reason",
 	"spillway_queue_depth":                 "gauge tenant",
 	"spillway_queue_bytes":                 "gauge tenant",
+	"spillway_overflow_messages":           "gauge tenant",
 	"spillway_queue_wait_seconds":          "histogram downstream",
 	"spillway_handle_seconds":              "histogram downstream result",
 	"spillway_end_to_end_seconds":          "histogram downstream result",

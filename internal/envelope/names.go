@@ -32,6 +32,32 @@ func DeadLetterSubject(deadLetter, durable, tenant string) string {
 	return deadLetter + "." + durable + "." + Token(tenant)
 }
 
+// SpillSubjects is where the overflow of all queues of a durable goes.
+func SpillSubjects(overflow, durable string) string { return overflow + "." + durable + ".spill.>" }
+
+// SpillSubject is where the overflow of one queue goes, that of a tenant for a
+// downstream, both given as tokens.
+func SpillSubject(overflow, durable, downstream, tenant string) string {
+	return overflow + "." + durable + ".spill." + downstream + "." + tenant
+}
+
+// ParseSpillSubject is the inverse of SpillSubject.
+func ParseSpillSubject(overflow, durable, subject string) (downstream, tenant string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, overflow+"."+durable+".spill.")
+	if !ok {
+		return "", "", false
+	}
+	downstream, tenant, ok = strings.Cut(rest, ".")
+	return downstream, tenant, ok && downstream != "" && tenant != "" && !strings.Contains(tenant, ".")
+}
+
+// SpillConsumer names the consumer of one queue's overflow. Tokens may be long and the
+// names of consumers may not, so it is their hash.
+func SpillConsumer(durable, downstream, tenant string) string {
+	sum := sha256.Sum256([]byte(downstream + "." + tenant))
+	return durable + "_spill_" + hex.EncodeToString(sum[:12])
+}
+
 // noTenant is the token of the empty name.
 const noTenant = "_"
 
@@ -77,4 +103,32 @@ func isSafe(s string) bool {
 
 func isSafeByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+}
+
+// Name is the inverse of Token, as far as it has one: ok is false for the token of a
+// name too long to be told from it.
+func Name(token string) (name string, ok bool) {
+	if token == noTenant {
+		return "", true
+	}
+	if !strings.Contains(token, "%") {
+		return token, true
+	}
+	b := make([]byte, 0, len(token))
+	for i := 0; i < len(token); i++ {
+		if token[i] != '%' {
+			b = append(b, token[i])
+			continue
+		}
+		if i+3 > len(token) {
+			return "", false
+		}
+		raw, err := hex.DecodeString(token[i+1 : i+3])
+		if err != nil {
+			return "", false
+		}
+		b = append(b, raw[0])
+		i += 2
+	}
+	return string(b), true
 }

@@ -112,6 +112,9 @@ func checkTokens(t failer, a, b string) {
 	if (ta == tb) != (a == b) {
 		t.Fatalf("Token(%q) = %q and Token(%q) = %q", a, ta, b, tb)
 	}
+	if name, ok := envelope.Name(ta); ok != !strings.Contains(ta, "%%") || ok && name != a {
+		t.Fatalf("Name(%q) = %q, %v; it is the token of %q", ta, name, ok, a)
+	}
 	for _, token := range []string{ta, tb} {
 		if token == "" || len(token) > 128 {
 			t.Fatalf("token %q is %d bytes long, must be between 1 and 128", token, len(token))

@@ -49,7 +49,7 @@ func TestMinimalFileHasTheDefaults(t *testing.T) {
 	if got.Overflow != (consumer.StreamRef{Stream: "JOBS_OVERFLOW", MaxBytes: 10 << 30}) || got.DeadLetter != (consumer.StreamRef{Stream: "JOBS_DEAD", MaxBytes: -1}) {
 		t.Errorf("overflow, dead_letter are %+v, %+v", got.Overflow, got.DeadLetter)
 	}
-	want := consumer.TenantPolicy{Queue: 256, High: 0.75, Low: 0.375, Weight: 1, OnOverflow: consumer.OverflowDelay}
+	want := consumer.TenantPolicy{Queue: 256, High: 0.75, Low: 0.375, Weight: 1, OnOverflow: consumer.OverflowSpill}
 	if got.Tenants != want {
 		t.Errorf("tenants.default is %+v, want %+v", got.Tenants, want)
 	}
@@ -181,11 +181,11 @@ func TestOverridesMergeOverTheDefaultKeyByKey(t *testing.T) {
 `, config.Sources{Environ: []string{"SPILLWAY_TENANTS_DEFAULT_MAX_IN_FLIGHT=5"}})
 	rate := limiter.Rate{Events: 100, Per: time.Second}
 	for tenant, want := range map[string]consumer.TenantPolicy{
-		"acme": {Queue: 10, High: 0.75, Low: 0.375, Weight: 4, MaxInFlight: 5, Rate: rate, OnOverflow: consumer.OverflowDelay},
-		"slow": {Queue: 10, High: 0.5, Low: 0.25, Weight: 1, MaxInFlight: 5, Rate: rate, OnOverflow: consumer.OverflowDelay},
-		"low":  {Queue: 10, High: 0.75, Low: 0.1, Weight: 1, MaxInFlight: 1, Rate: limiter.Rate{Events: 1, Per: time.Hour}, OnOverflow: consumer.OverflowDelay},
-		"free": {Queue: 10, High: 0.75, Low: 0.375, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.OverflowDelay},
-		"else": {Queue: 10, High: 0.75, Low: 0.375, Weight: 1, MaxInFlight: 5, Rate: rate, OnOverflow: consumer.OverflowDelay},
+		"acme": {Queue: 10, High: 0.75, Low: 0.375, Weight: 4, MaxInFlight: 5, Rate: rate, OnOverflow: consumer.OverflowSpill},
+		"slow": {Queue: 10, High: 0.5, Low: 0.25, Weight: 1, MaxInFlight: 5, Rate: rate, OnOverflow: consumer.OverflowSpill},
+		"low":  {Queue: 10, High: 0.75, Low: 0.1, Weight: 1, MaxInFlight: 1, Rate: limiter.Rate{Events: 1, Per: time.Hour}, OnOverflow: consumer.OverflowSpill},
+		"free": {Queue: 10, High: 0.75, Low: 0.375, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.OverflowSpill},
+		"else": {Queue: 10, High: 0.75, Low: 0.375, Weight: 1, MaxInFlight: 5, Rate: rate, OnOverflow: consumer.OverflowSpill},
 	} {
 		got := c.Consumer().Tenants
 		c.Consumer().PolicyFor(tenant, &got)

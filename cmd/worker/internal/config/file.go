@@ -73,7 +73,7 @@ type Policy struct {
 	Weight      float64 `yaml:"weight" zero:"refuse"`
 	MaxInFlight int     `yaml:"max_in_flight"`
 	Rate        Rate    `yaml:"rate"`
-	OnOverflow  string  `yaml:"on_overflow" oneof:"delay hold"`
+	OnOverflow  string  `yaml:"on_overflow" oneof:"spill delay drop hold"`
 }
 
 // PolicyPatch is a Policy of which only what is given counts.
@@ -84,7 +84,7 @@ type PolicyPatch struct {
 	Weight      *float64 `yaml:"weight" zero:"refuse"`
 	MaxInFlight *int     `yaml:"max_in_flight"`
 	Rate        *Rate    `yaml:"rate"`
-	OnOverflow  *string  `yaml:"on_overflow" oneof:"delay hold"`
+	OnOverflow  *string  `yaml:"on_overflow" oneof:"spill delay drop hold"`
 }
 
 // Retry is the schedule of attempts.

@@ -31,30 +31,30 @@ func Settle(ctx context.Context, js jetstream.JetStream, s consumer.Snapshot, cf
 		a.Published += r.published
 		a.Handled += r.handled
 	}
-	for _, lane := range s.Lanes {
-		stream := cfg.Overflow.Stream
-		if lane.Lane == consumer.LaneMain {
-			stream = cfg.Stream
-		}
-		waiting, err := waitingOn(ctx, js, stream, lane.Consumer)
-		if err != nil {
-			return a, err
-		}
-		a.Waiting += waiting
+	waiting, err := waitingOn(ctx, js, cfg)
+	if err != nil {
+		return a, err
 	}
+	a.Waiting = waiting
 	for _, n := range s.DeadLetters {
 		a.DeadLettered += int(n)
 	}
 	return a, nil
 }
 
-func waitingOn(ctx context.Context, js jetstream.JetStream, stream, name string) (int, error) {
-	c, err := js.Consumer(ctx, stream, name)
+// waitingOn counts what the durable has to do still: of the stream, and copies, which are
+// there until they are done.
+func waitingOn(ctx context.Context, js jetstream.JetStream, cfg consumer.Config) (int, error) {
+	c, err := js.Consumer(ctx, cfg.Stream, cfg.Durable)
 	if err != nil {
-		return 0, fmt.Errorf("counting what waits on %s of %s: %w", name, stream, err)
+		return 0, fmt.Errorf("counting what waits on %s of %s: %w", cfg.Durable, cfg.Stream, err)
+	}
+	copies, err := js.Stream(ctx, cfg.Overflow.Stream)
+	if err != nil {
+		return 0, fmt.Errorf("counting what waits in %s: %w", cfg.Overflow.Stream, err)
 	}
 	info := c.CachedInfo()
-	return int(info.NumPending) + info.NumAckPending, nil
+	return int(info.NumPending) + info.NumAckPending + int(copies.CachedInfo().State.Msgs), nil
 }
 
 // Print writes the account.

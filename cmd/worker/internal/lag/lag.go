@@ -69,12 +69,13 @@ func (cfg Config) validate() error {
 
 // Report is the lag of a durable at one moment.
 type Report struct {
-	At      time.Time `json:"at"`
-	Stream  string    `json:"stream"`
-	Durable string    `json:"durable"`
-	Backlog uint64    `json:"backlog"` // of all lanes: pending and unacknowledged
-	Lanes   []Lane    `json:"lanes"`
-	Tenants Tenants   `json:"tenants"`
+	At       time.Time `json:"at"`
+	Stream   string    `json:"stream"`
+	Durable  string    `json:"durable"`
+	Backlog  uint64    `json:"backlog"` // of all lanes: pending, unacknowledged and in overflows
+	Lanes    []Lane    `json:"lanes"`
+	Overflow Overflow  `json:"overflow"`
+	Tenants  Tenants   `json:"tenants"`
 }
 
 // Read finds out the lag. What of it cannot be told is said in the Report. An error is
@@ -100,6 +101,10 @@ func Read(ctx context.Context, js jetstream.JetStream, cfg Config) (Report, erro
 		r.Backlog += l.Pending + l.AckPending
 		r.Lanes = append(r.Lanes, l)
 	}
+	if r.Overflow, err = readOverflow(ctx, js, cfg); err != nil {
+		return r, fmt.Errorf("lag: overflow: %w", err)
+	}
+	r.Backlog += r.Overflow.Messages
 	r.Tenants, err = countTenants(ctx, js, cfg, s, main.CachedInfo())
 	if err != nil {
 		return r, fmt.Errorf("lag: %w", err)

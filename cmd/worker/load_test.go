@@ -1,0 +1,118 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+func TestLoadOverHTTPTellsWhatItSaw(t *testing.T) {
+	var served atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) }))
+	defer server.Close()
+	dir := t.TempDir()
+	svg, hdr := filepath.Join(dir, "plot.svg"), filepath.Join(dir, "latency.hdr")
+	code, stdout, stderr := run(t, "", "load", server.URL+"/{tenant}", "--stage", "200/s:300ms", "--stage", "200/s..400/s:200ms", "--poisson",
+		"--tenants", "acme=3,globex=1", "--compare-closed", "--svg", svg, "--hdr", hdr)
+	for _, want := range []string{"scheduled in", "200/s..400/s:200ms", "\"acme\"", "OPEN LOOP", "coordination", "p99.9"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("it does not say %q:\n%s", want, stdout)
+		}
+	}
+	// Whether a run is valid depends on the machine: the exit code says the same as the text.
+	if valid := strings.Contains(stdout, "The run is valid"); valid != (code == exitClean) || !valid && code != exitFailed || served.Load() == 0 {
+		t.Errorf("exit code is %d:\n%s%s", code, stdout, stderr)
+	}
+	for name, want := range map[string]string{svg: "closed loop", hdr: "1/(1-Percentile)"} {
+		if text, err := os.ReadFile(name); err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s holds %q (%v)", name, text, err)
+		}
+	}
+	if strings.ContainsAny(stdout+stderr, "\x1b\r") {
+		t.Errorf("progress is shown to a file:\n%q%q", stdout, stderr)
+	}
+}
+
+func TestLoadOfJetStreamIsUntilTheWorkerHasHandledIt(t *testing.T) {
+	handlers := `handlers: [{subject: "jobs.*.x", discard: {delay: 20ms}}, {subject: "jobs.*.bad", exec: {command: [sh, -c, "exit 65"]}}]`
+	lines := strings.Split(fileWith("http://h"), "\n")
+	w := start(t, strings.Join(append(lines[:len(lines)-2], handlers), "\n"), "run", "--embedded", "nats")
+	js := w.connect()
+	w.await("consuming")
+	type report struct {
+		Open struct {
+			OK, Failed int64
+			Latency    struct{ Quantiles map[string]float64 }
+			Failures   []struct{ Error string }
+		}
+	}
+	loaded := func(subject string) (code int, r report, stderr string) {
+		code, stdout, stderr := run(t, fileWith("http://h"), "load", "--set", "nats.url="+js.Conn().ConnectedUrl(),
+			"--subject", subject, "--tenants", "3", "--rate", "100/s", "--duration", "500ms", "--timeout", "30s", "--json")
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+			t.Fatalf("%v:\n%s%s", err, stdout, stderr)
+		}
+		return code, r, stderr
+	}
+	if _, r, stderr := loaded("jobs.{tenant}.x"); r.Open.OK != 50 || r.Open.Latency.Quantiles["p50"] < 0.020 {
+		t.Errorf("of 50 messages whose handler takes 20 ms: %+v\n%s", r.Open, stderr)
+	}
+	code, r, stderr := loaded("jobs.{tenant}.bad")
+	if r.Open.Failed != 50 || len(r.Open.Failures) != 1 || r.Open.Failures[0].Error != "dead-lettered: permanent" {
+		t.Errorf("of 50 messages that are dead-lettered: %+v", r.Open)
+	}
+	if code != exitFailed || !strings.Contains(stderr, "not valid") {
+		t.Errorf("exit code is %d: %s", code, stderr)
+	}
+}
+
+func TestASignalEndsLoadWithTheAccountSoFar(t *testing.T) {
+	arrived := make(chan struct{}, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		select {
+		case arrived <- struct{}{}:
+		default:
+		}
+	}))
+	defer server.Close()
+	w := start(t, "", "load", server.URL, "--rate", "50/s", "--duration", "1h", "--compare-closed")
+	<-arrived
+	w.signal(syscall.SIGINT)
+	code := w.exit()
+	if out := w.stdout.String(); code != exitClean && code != exitFailed || !strings.Contains(out, "was ended before it was over") || strings.Contains(out, "CLOSED") {
+		t.Errorf("exit code is %d:\n%s%s", code, out, w.errors())
+	}
+}
+
+func TestLoadRefusesWhatCannotBe(t *testing.T) {
+	for _, tt := range []struct {
+		code int
+		want string
+		args []string
+	}{
+		{exitUsage, "either a URL or --subject", nil},
+		{exitUsage, "either a URL or --subject", []string{"http://h", "--subject", "x"}},
+		{exitUsage, "ftp://h", []string{"ftp://h"}},
+		{exitUsage, "no rate", []string{"http://h", "--rate", "fast"}},
+		{exitUsage, "no stage", []string{"http://h", "--stage", "100/s"}},
+		{exitUsage, "For is -1s", []string{"http://h", "--duration=-1s"}},
+		{exitUsage, "MaxInFlight is -1", []string{"http://h", "--max-in-flight=-1"}},
+		{exitUsage, "--zipf", []string{"http://h/{tenant}", "--tenants", "a,b", "--zipf", "1"}},
+		{exitUsage, "{tenant} is in neither", []string{"http://h", "--tenants", "9"}},
+		{exitUsage, "--body and --size", []string{"http://h", "--body", "x", "--size", "9"}},
+		{exitUsage, "--svg: open", []string{"http://h", "--svg", "no/such/dir.svg"}},
+		{exitFailed, "nobody is at 127.0.0.1:1", []string{"http://127.0.0.1:1"}},
+		{exitUsage, "worker.yaml", []string{"--subject", "x"}},
+	} {
+		code, stdout, stderr := run(t, "", append([]string{"load"}, tt.args...)...)
+		if code != tt.code || !strings.Contains(stderr, tt.want) {
+			t.Errorf("load %q: exit code is %d, want %d and %q:\n%s%s", tt.args, code, tt.code, tt.want, stdout, stderr)
+		}
+	}
+}

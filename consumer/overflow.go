@@ -1,0 +1,345 @@
+package consumer
+
+import (
+	"context"
+	"time"
+
+	"github.com/spillwaymq/spillway/internal/envelope"
+)
+
+// serve sees to it that the lane of f runs, and looks, if there is anything for it. With
+// too many lanes f stands in line.
+func (s *spillway) serve(f *flow) {
+	s.mu.Lock()
+	if f.dry || s.start == nil {
+		s.mu.Unlock()
+		return
+	}
+	if f.granted {
+		s.mu.Unlock()
+		f.lane.wake()
+		return
+	}
+	if !f.since.IsZero() { // in line
+		s.mu.Unlock()
+		return
+	}
+	f.since = time.Now()
+	s.line = append(s.line, f)
+	s.mu.Unlock()
+	s.grant()
+}
+
+// grant gives lanes to those first in line.
+func (s *spillway) grant() {
+	for {
+		s.mu.Lock()
+		if len(s.line) == 0 || s.running >= maxOverflowLanes || s.start == nil {
+			s.mu.Unlock()
+			return
+		}
+		f := s.line[0]
+		s.line[0] = nil
+		s.line = s.line[1:]
+		if f.lane == nil {
+			f.lane = s.c.newOverflowLane(f)
+		}
+		f.granted, f.since = true, time.Now()
+		s.running++
+		// Under mu, so that a drain that has stopped the lanes sees all of them.
+		f.stop = s.start(f.lane, func() { s.ended(f) })
+		s.mu.Unlock()
+	}
+}
+
+// ended is called when the lane of f has ended.
+func (s *spillway) ended(f *flow) {
+	s.mu.Lock()
+	f.granted, f.since, f.stop = false, time.Time{}, nil
+	s.running--
+	more := !f.dry
+	s.mu.Unlock()
+	if more {
+		s.serve(f)
+	}
+	s.grant()
+}
+
+// open lets lanes be started, by start, and starts those that are wanted.
+func (s *spillway) open(start func(l *lane, ended func()) (stop func())) {
+	s.mu.Lock()
+	s.start = start
+	flows := s.all()
+	s.mu.Unlock()
+	for _, f := range flows {
+		s.serve(f)
+	}
+}
+
+// close keeps lanes from being started.
+func (s *spillway) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.start = nil
+}
+
+// all returns the flows. It requires that mu is held.
+func (s *spillway) all() []*flow {
+	flows := make([]*flow, 0, len(s.flows))
+	for _, f := range s.flows {
+		flows = append(flows, f)
+	}
+	return flows
+}
+
+// lanes returns the overflow lanes that run.
+func (s *spillway) lanes() []*lane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var lanes []*lane
+	for _, f := range s.flows {
+		if f.granted {
+			lanes = append(lanes, f.lane)
+		}
+	}
+	return lanes
+}
+
+// wake makes the overflow lanes look whether they may pull.
+func (s *spillway) wake() {
+	for _, l := range s.lanes() {
+		l.wake()
+	}
+}
+
+// discover looks for overflow in the stream: of before this process started, and of
+// others.
+func (s *spillway) discover(ctx context.Context) error {
+	if s.c.cfg.Unmanaged {
+		return nil
+	}
+	counts, err := topology{s.c}.spilled(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	for subject := range counts {
+		if downstream, tenant, ok := envelope.ParseSpillSubject(s.c.cfg.Overflow.Stream, s.c.cfg.Durable, subject); ok {
+			s.get(flowKey{downstream, tenant})
+		}
+	}
+	flows := s.all()
+	for _, f := range flows {
+		s.surveyed(f, counts[f.subject])
+	}
+	s.mu.Unlock()
+	for _, f := range flows {
+		s.serve(f)
+	}
+	return nil
+}
+
+// surveyed takes in how many messages of f are in the stream, those that are held
+// included. It requires that mu is held.
+func (s *spillway) surveyed(f *flow, stored uint64) {
+	f.stored = stored
+	var here uint64
+	if f.lane != nil {
+		here = s.c.leases.count(f.lane)
+	}
+	if stored > here {
+		f.dry = false
+		if f.lane == nil && f.mode == flowCalm {
+			s.set(f, flowSpilling) // what is new goes behind it
+		}
+	}
+}
+
+// The times between two looks for overflow in the stream.
+const (
+	spillLookSoon = 5 * time.Second  // while there is any: others may have died with some
+	spillLook     = 30 * time.Second // while there is none
+)
+
+// due reports whether to look, when the last look was that long ago.
+func (s *spillway) due(since time.Duration) bool {
+	if since >= spillLook {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.flows {
+		if f.stored > 0 || f.mode != flowCalm {
+			return true
+		}
+	}
+	return false
+}
+
+// more notes that the server has something for the lane of f.
+func (s *spillway) more(f *flow) {
+	s.mu.Lock()
+	f.dry = false
+	s.mu.Unlock()
+	f.lane.wake()
+}
+
+// quantum is how long a lane runs at least while others stand in line. The server counts
+// a consumer for twice AckWait after its last request.
+func (s *spillway) quantum() time.Duration { return s.c.overflowLinger() }
+
+// unserved returns how many messages are in overflows that no lane works on.
+func (s *spillway) unserved() (n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.flows {
+		if !f.granted {
+			n += f.stored
+		}
+	}
+	return n
+}
+
+// overflow returns what each tenant has in overflows: on its way there, in the stream,
+// and waiting behind.
+func (s *spillway) overflow() map[string]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]uint64, len(s.flows))
+	for _, f := range s.flows {
+		tenant, _, ok := f.names()
+		if !ok {
+			tenant = f.key.tenant
+		}
+		n := f.stored
+		if f.lane != nil {
+			n = f.lane.state.pending.Load()
+		}
+		if n += uint64(f.unconfirmed + len(f.behind)); n > 0 {
+			all[tenant] += n
+		}
+	}
+	return all
+}
+
+// tidy ends lanes that have nothing to do, or have had their time while others stand in
+// line, and forgets flows that were calm for a while.
+func (s *spillway) tidy(now time.Time) {
+	s.mu.Lock()
+	var stops []func()
+	waiting := len(s.line)
+	for key, f := range s.flows {
+		idle := f.mode == flowCalm && f.dry && now.Sub(f.idleSince) > flowIdle
+		switch {
+		case f.granted && (idle || waiting > 0 && now.Sub(f.since) > s.quantum()):
+			stops = append(stops, f.stop)
+			waiting--
+		case idle && !f.granted && f.unconfirmed == 0 && (f.lane == nil || s.c.leases.dismiss(f.lane)):
+			delete(s.flows, key)
+		}
+	}
+	s.mu.Unlock()
+	for _, stop := range stops {
+		stop()
+	}
+}
+
+// newOverflowLane makes the lane of f, and lets leases know it.
+func (c *Consumer) newOverflowLane(f *flow) *lane {
+	messages := min(int64(c.cfg.Tenants.Queue), c.spillBudget.maxMessages)
+	l := newLane(c, LaneOverflow, c.cfg.Overflow.Stream,
+		envelope.SpillConsumer(c.cfg.Durable, f.key.downstream, f.key.tenant), messages, c.spillBudget.maxBytes)
+	l.flow = f
+	l.broken = true // until the keeper has made its consumer
+	l.budget.group = &c.spillBudget
+	c.leases.employ(l)
+	return l
+}
+
+// asking notes that the lane of f asks for more.
+func (s *spillway) asking(f *flow) {
+	s.mu.Lock()
+	f.asked = f.confirmed
+	s.mu.Unlock()
+}
+
+// room returns how many messages the queue of f takes now, and why none if it is none.
+func (s *spillway) room(f *flow) (int64, PauseReason) {
+	s.mu.Lock()
+	dry := f.dry
+	s.mu.Unlock()
+	if dry {
+		return 0, PauseEmpty
+	}
+	tenant, downstream, ok := f.names()
+	if !ok {
+		return f.lane.budget.maxMessages, ""
+	}
+	space, over := s.c.queues.Space(tenant, downstream)
+	if over {
+		return 0, PauseQueue
+	}
+	return int64(space), ""
+}
+
+// overflowCredit is the credit of an overflow lane: exactly what its queue has room for, so
+// that the size of its requests carries the backpressure of one tenant to the server.
+func (l *lane) overflowCredit() (batch int, bytes int64) {
+	space, reason := l.c.spillway.room(l.flow)
+	if reason != "" || l.state.requested.Load() > 0 {
+		return 0, 0
+	}
+	own, _ := l.budget.own()
+	shared, free := l.budget.group.free()
+	floor := max(min(l.budget.maxMessages/4, maxBatch/4), 1)
+	if shared < floor || free == 0 { // other overflows have it all
+		return l.awaitOthers(max(floor, shared+1))
+	}
+	room := min(own, space)
+	if room < floor && own < l.budget.maxMessages { // until enough of what came is settled
+		return l.waitFor(min(own+floor-room, l.budget.maxMessages))
+	}
+	if l.needs > 0 {
+		return l.creditForLarge(free)
+	}
+	return int(min(room, shared, int64(l.limits.batch))), l.wireBytes(free)
+}
+
+// awaitOthers makes the lane wake when the other lanes have left so many messages: those of
+// overflows, or the main lane, whichever has too much.
+func (l *lane) awaitOthers(messages int64) (int, int64) {
+	g := l.budget.group
+	if own, _ := g.own(); own >= messages {
+		g = g.group
+	}
+	if !g.await(messages) {
+		l.wake()
+	}
+	return 0, 0
+}
+
+// reserved is what the main lane leaves of the shared budget for what comes back from
+// overflows, while there is any.
+func (s *spillway) reserved() (messages, bytes int64) {
+	if s.active.Load() == 0 {
+		return 0, 0
+	}
+	return s.c.spillBudget.own()
+}
+
+// receiveBack queues what comes back from the overflow. Its room was looked at before it
+// was asked for.
+func (c *Consumer) receiveBack(d *delivery, now time.Time) {
+	if err := c.queues.PutAt(now, d.msg.Tenant, d.route.Downstream, d, d.size); err != nil {
+		c.handBack(d, handBackDelay, OutcomeHandBack)
+		return
+	}
+	c.spillway.arrived(d.lane.flow)
+}
+
+// arrived lets a flow return that has little left.
+func (s *spillway) arrived(f *flow) {
+	s.mu.Lock()
+	s.review(f)
+	s.mu.Unlock()
+}

@@ -1,0 +1,326 @@
+package consumer
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spillwaymq/spillway/internal/envelope"
+	"github.com/spillwaymq/spillway/tenants"
+)
+
+// A flow is what this process knows of the overflow of one queue.
+//
+//	calm      ──the queue sheds──────────────▶ spilling
+//	spilling  ──what is left fits in──────────▶ returning
+//	returning ──the overflow is empty─────────▶ calm
+//	returning ──too many wait behind it───────▶ spilling
+//
+// While a flow spills, everything new of its queue is moved behind what was moved before,
+// and the flow's lane brings it back as the queue empties: so the queue stays first in,
+// first out. While it returns, what is new waits in this process behind what is still to
+// come back, and moves no more.
+type flow struct {
+	key     flowKey
+	subject string // where its copies go
+	policy  OverflowPolicy
+	lane    *lane // nil until it was needed
+
+	// Guarded by spillway.mu.
+	mode        flowMode
+	unconfirmed int         // copies on their way
+	confirmed   uint64      // copies stored by this process so far
+	asked       uint64      // confirmed, when the lane asked last
+	dry         bool        // the lane found nothing, and nothing was stored since
+	behind      []*delivery // what is new while it returns
+	idleSince   time.Time   // of a calm flow
+	stored      uint64      // messages on its subject, as last surveyed
+	granted     bool        // its lane runs
+	since       time.Time   // when it was granted a lane, or asked for one
+	stop        func()      // ends the lane
+}
+
+// flowKey names a flow, by the tokens of its subject.
+type flowKey struct{ downstream, tenant string }
+
+type flowMode uint8
+
+const (
+	flowCalm flowMode = iota
+	flowSpilling
+	flowReturning
+)
+
+// The bounds of the spillway.
+const (
+	maxOverflowLanes = 100         // of this process; each costs the server a consumer
+	flowIdle         = time.Minute // after which a calm flow is forgotten, its lane with it
+)
+
+// spillway keeps the flows of all queues that overflow, or lately did.
+//
+// mu guards the fields below it and the state of the flows. It is not held while pushing,
+// moving or settling.
+type spillway struct {
+	c *Consumer
+
+	active atomic.Int32 // flows that are not calm: what is new need not look while there are none
+
+	mu      sync.Mutex
+	flows   map[flowKey]*flow
+	line    []*flow                                   // want a lane, and there are too many
+	running int                                       // lanes
+	start   func(l *lane, ended func()) (stop func()) // set while lanes may be started
+}
+
+func (c *Consumer) flowKeyOf(d *delivery) flowKey {
+	return flowKey{envelope.Token(d.route.Downstream), envelope.Token(d.msg.Tenant)}
+}
+
+// get returns the flow of that key, and makes it. It requires that mu is held.
+func (s *spillway) get(key flowKey) *flow {
+	f := s.flows[key]
+	if f == nil {
+		f = &flow{
+			key:       key,
+			subject:   envelope.SpillSubject(s.c.cfg.Overflow.Stream, s.c.cfg.Durable, key.downstream, key.tenant),
+			dry:       true,
+			idleSince: time.Now(),
+		}
+		s.flows[key] = f
+	}
+	return f
+}
+
+// set changes the mode of f. It requires that mu is held.
+func (s *spillway) set(f *flow, mode flowMode) {
+	if f.mode == flowCalm && mode != flowCalm {
+		s.active.Add(1)
+	}
+	if f.mode != flowCalm && mode == flowCalm {
+		s.active.Add(-1)
+		f.idleSince = time.Now()
+	}
+	f.mode = mode
+}
+
+// A passage is where a new message goes.
+type passage uint8
+
+const (
+	toQueue    passage = iota
+	toOverflow         // behind what is there
+	toWait             // it was taken: it waits behind what comes back
+)
+
+// follow decides where a new message goes whose queue may have overflow.
+func (s *spillway) follow(d *delivery) (f *flow, to passage, first []*delivery) {
+	if s.active.Load() == 0 {
+		return nil, toQueue, nil
+	}
+	key := s.c.flowKeyOf(d)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f = s.flows[key]
+	if f == nil || f.mode == flowCalm || !s.c.movable(d) {
+		return nil, toQueue, nil
+	}
+	if f.mode == flowReturning {
+		if space, over := s.c.queues.Space(d.msg.Tenant, d.route.Downstream); !over && len(f.behind) < space {
+			f.behind = append(f.behind, d)
+			return f, toWait, nil
+		}
+		first, f.behind = f.behind, nil
+		s.set(f, flowSpilling)
+	}
+	f.unconfirmed += len(first) + 1
+	f.dry = false
+	return f, toOverflow, first
+}
+
+// begin makes a flow spill, whose queue has just refused d. It is not begun if the
+// tenant's policy is another, which is returned, or if d cannot be copied.
+func (s *spillway) begin(d *delivery, movable bool) (f *flow, policy OverflowPolicy) {
+	key := s.c.flowKeyOf(d)
+	s.mu.Lock()
+	f = s.get(key)
+	policy = f.policy
+	s.mu.Unlock()
+	if policy == "" {
+		policy = s.c.overflowPolicy(d.msg.Tenant)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.policy = policy
+	f.idleSince = time.Now()
+	if policy == OverflowSpill && (!movable || s.c.cfg.Unmanaged) { // its lane could not be made
+		policy = OverflowDelay
+	}
+	if policy != OverflowSpill {
+		return nil, policy
+	}
+	if f.mode == flowCalm {
+		s.set(f, flowSpilling)
+	}
+	f.unconfirmed++
+	f.dry = false
+	return f, policy
+}
+
+// overflowPolicy is that of one tenant.
+func (c *Consumer) overflowPolicy(tenant string) OverflowPolicy {
+	if c.cfg.PolicyFor == nil {
+		return c.cfg.Tenants.OnOverflow
+	}
+	if own, err := c.askPolicy(tenant); err == nil && own.withDefaults().Validate("") == nil {
+		return own.withDefaults().OnOverflow
+	}
+	return c.cfg.Tenants.OnOverflow
+}
+
+// spill moves d to the overflow of f, which counts it already.
+func (c *Consumer) spill(f *flow, d *delivery) {
+	c.observers.shed(Shed{Tenant: d.msg.Tenant, Downstream: d.route.Downstream, Policy: OverflowSpill})
+	header := c.copyHeader(d, d.msg.Header)
+	envelope.SetAttempt(header, d.msg.Attempt, time.Time{})
+	c.mover.submit(&move{
+		d: d, subject: f.subject, header: header, data: d.msg.Data, size: d.size,
+		done: func(err error) {
+			if err == nil {
+				c.ack(d, OutcomeSpill)
+			}
+			c.spillway.moved(f, err == nil)
+			if err != nil {
+				c.spillRefused(f, d, err)
+			}
+		},
+	})
+}
+
+// spillRefused is for a copy that the overflow has no room for: it is delayed.
+func (c *Consumer) spillRefused(f *flow, d *delivery, err error) {
+	if errors.Is(err, errMoverClosed) {
+		c.handBack(d, handBackDelay, OutcomeHandBack)
+		return
+	}
+	c.lastRefusal.Store(time.Now().UnixNano())
+	c.logs.move.warn("the overflow takes no more: the message was handed back", "to", f.subject, "tenant", d.msg.Tenant,
+		"stream", d.lane.stream, "sequence", d.source.sequence, "error", err)
+	c.pacedHandBack(d, time.Now())
+}
+
+// moved notes that a copy of f was stored, or refused.
+func (s *spillway) moved(f *flow, stored bool) {
+	s.mu.Lock()
+	f.unconfirmed--
+	f.dry = false // if nothing was stored the lane finds that out, and the flow can end
+	if stored {
+		f.confirmed++
+		if f.lane != nil {
+			f.lane.state.pending.Add(1) // until a message tells better
+		} else {
+			f.stored++
+		}
+	}
+	s.review(f)
+	s.mu.Unlock()
+	s.serve(f)
+}
+
+// review lets a flow return that has little left. It requires that mu is held.
+func (s *spillway) review(f *flow) {
+	if f.mode != flowSpilling || f.lane == nil {
+		return
+	}
+	tenant, downstream, ok := f.names()
+	if !ok {
+		return
+	}
+	left := int64(f.lane.state.pending.Load()) + f.lane.state.requested.Load() + int64(f.unconfirmed)
+	if space, over := s.c.queues.Space(tenant, downstream); !over && left <= int64(space) {
+		s.set(f, flowReturning)
+	}
+}
+
+// names are the queue that f is the overflow of, unless its tenant's name is too long to
+// be read from its subject and no message of it was seen yet.
+func (f *flow) names() (tenant, downstream string, ok bool) {
+	tenant, ok1 := envelope.Name(f.key.tenant)
+	downstream, ok2 := envelope.Name(f.key.downstream)
+	return tenant, downstream, ok1 && ok2
+}
+
+// empty notes that the lane of f asked and there was nothing. What was stored while it
+// asked may be there now.
+func (s *spillway) empty(f *flow) {
+	s.mu.Lock()
+	if f.confirmed != f.asked {
+		s.mu.Unlock()
+		f.lane.wake()
+		return
+	}
+	f.dry = true
+	f.lane.state.pending.Store(0)
+	if f.unconfirmed > 0 || f.mode == flowCalm {
+		s.mu.Unlock()
+		return
+	}
+	s.set(f, flowReturning)
+	s.mu.Unlock()
+	s.release(f)
+}
+
+// release queues what waited behind the overflow of f, which is empty now.
+func (s *spillway) release(f *flow) {
+	for {
+		s.mu.Lock()
+		behind := f.behind
+		f.behind = nil
+		if len(behind) == 0 {
+			if f.mode == flowReturning {
+				s.set(f, flowCalm)
+			}
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		for i, d := range behind {
+			err := s.c.queues.PushAt(time.Now(), d.msg.Tenant, d.route.Downstream, d, d.size)
+			if errors.Is(err, tenants.ErrClosed) {
+				s.c.giveBack(d)
+				continue
+			}
+			if err != nil {
+				s.again(f, behind[i:])
+				return
+			}
+		}
+	}
+}
+
+// again makes f spill once more, beginning with ds.
+func (s *spillway) again(f *flow, ds []*delivery) {
+	s.mu.Lock()
+	ds = append(ds[:len(ds):len(ds)], f.behind...)
+	f.behind = nil
+	s.set(f, flowSpilling)
+	f.unconfirmed += len(ds)
+	f.dry = false
+	s.mu.Unlock()
+	for _, d := range ds {
+		s.c.spill(f, d)
+	}
+}
+
+// takeBehind returns everything that waits behind overflows. It is for a drain.
+func (s *spillway) takeBehind() []*delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*delivery
+	for _, f := range s.flows {
+		all = append(all, f.behind...)
+		f.behind = nil
+	}
+	return all
+}
