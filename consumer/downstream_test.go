@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -115,6 +116,7 @@ func TestAFailedProbeSpendsOneAttemptAndTheNextIsAnotherMessage(t *testing.T) {
 		for range 20 {
 			r.publish("jobs.acme.billing", "")
 		}
+		var mu sync.Mutex
 		var turns []consumer.BreakerState
 		r.observe(config(t, func(cfg *consumer.Config) {
 			cfg.Workers = 8
@@ -122,7 +124,11 @@ func TestAFailedProbeSpendsOneAttemptAndTheNextIsAnotherMessage(t *testing.T) {
 			d := tripAfter(1, 10*time.Second)
 			d.Limit = consumer.Limit{Algorithm: limiter.Fixed, Max: 1}
 			cfg.Downstreams = map[string]consumer.Downstream{"billing": d}
-		}), routes(h, nil), consumer.Observer{BreakerTurned: func(e consumer.BreakerTurned) { turns = append(turns, e.To) }})
+		}), routes(h, nil), consumer.Observer{BreakerTurned: func(e consumer.BreakerTurned) {
+			mu.Lock()
+			defer mu.Unlock()
+			turns = append(turns, e.To)
+		}})
 
 		time.Sleep(60 * time.Second)
 		runs := h.all()
@@ -137,6 +143,8 @@ func TestAFailedProbeSpendsOneAttemptAndTheNextIsAnotherMessage(t *testing.T) {
 				t.Errorf("try %d was %v after the one before", i+1, run.at.Sub(runs[i-1].at))
 			}
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		want := []consumer.BreakerState{consumer.BreakerOpen, consumer.BreakerHalfOpen, consumer.BreakerOpen, consumer.BreakerHalfOpen}
 		if !slices.Equal(turns[:4], want) {
 			t.Errorf("the breaker turned %v, want %v", turns[:4], want)

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -58,10 +59,7 @@ type BreakerStatus struct {
 }
 
 func (c *Consumer) downstreamStates(now time.Time) []DownstreamState {
-	classes := make(map[string]tenants.ClassStat, len(c.downstreams))
-	for class, stat := range c.queues.Classes() {
-		classes[class] = stat
-	}
+	classes := maps.Collect(c.queues.Classes())
 	states := make([]DownstreamState, 0, len(c.downstreams)+1)
 	for _, d := range c.downstreams {
 		states = append(states, d.snapshot(classes[d.name], now))
@@ -73,49 +71,49 @@ func (c *Consumer) downstreamStates(now time.Time) []DownstreamState {
 	return states
 }
 
-func (d *downstreamState) snapshot(class tenants.ClassStat, now time.Time) DownstreamState {
-	s := DownstreamState{
-		Downstream: d.name,
+func (s *downstreamState) snapshot(class tenants.ClassStat, now time.Time) DownstreamState {
+	state := DownstreamState{
+		Downstream: s.name,
 		Queued:     class.Queued,
 		InFlight:   class.InFlight,
-		Settled:    d.settled.snapshot(),
-		Overloads:  d.overloads.Load(),
-		Limit:      d.limitState(),
-		Breaker:    d.breakerStatus(now),
+		Settled:    s.settled.snapshot(),
+		Overloads:  s.overloads.Load(),
+		Limit:      s.limitState(),
+		Breaker:    s.breakerStatus(now),
 	}
-	s.Waiting, s.Since, s.Until = d.waiting(class.InFlight, class.Limit)
-	if until := d.rest.end(); now.Before(until) {
-		s.RestsUntil = until
+	state.Waiting, state.Since, state.Until = s.waiting(class.InFlight, class.Limit)
+	if until := s.rest.end(); now.Before(until) {
+		state.RestsUntil = until
 	}
-	if d.rate != nil {
-		if at := d.tokenAt(now); now.Before(at) {
-			s.RateUntil = at
+	if s.rate != nil {
+		if at := s.tokenAt(now); now.Before(at) {
+			state.RateUntil = at
 		}
 	}
-	return s
+	return state
 }
 
-func (d *downstreamState) limitState() *LimitState {
-	if d.limiter == nil {
+func (s *downstreamState) limitState() *LimitState {
+	if s.limiter == nil {
 		return nil
 	}
-	st := d.limiter.Stat()
-	s := &LimitState{
+	st := s.limiter.Stat()
+	state := &LimitState{
 		Algorithm: string(st.Algorithm), Limit: st.Limit, Min: st.Min, Max: st.Max,
 		Changed: st.Last.At, From: st.Last.Old, Why: string(st.Last.Why), RTT: st.RTT,
 		Succeeded: st.Success, Dropped: st.Drop, Ignored: st.Ignore,
 	}
 	if st.Last.Why == limiter.Begun {
-		s.From = st.Last.New
+		state.From = st.Last.New
 	}
-	return s
+	return state
 }
 
-func (d *downstreamState) breakerStatus(now time.Time) *BreakerStatus {
-	if d.breaker == nil {
+func (s *downstreamState) breakerStatus(now time.Time) *BreakerStatus {
+	if s.breaker == nil {
 		return nil
 	}
-	st := d.breaker.SnapshotAt(now)
+	st := s.breaker.SnapshotAt(now)
 	return &BreakerStatus{
 		State: BreakerState(st.State.String()), Since: st.Since, Until: st.Until,
 		Calls: st.Calls, Failures: st.Failures, Slow: st.Slow,

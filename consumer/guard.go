@@ -62,7 +62,7 @@ func (s *downstreamState) guard(d Downstream, shared func(string, limiter.Rate) 
 	case d.SharedRate:
 		s.rate, err = shared(s.name, d.Rate)
 		if err == nil && s.rate == nil {
-			err = fmt.Errorf("Config.SharedRate returned nothing for it") //nolint:revive,staticcheck // it begins with the name of a field
+			err = fmt.Errorf("nothing came from Config.SharedRate for %v", d.Rate)
 		}
 	default:
 		s.rate, err = limiter.NewTokenBucket(d.Rate)

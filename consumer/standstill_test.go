@@ -215,7 +215,7 @@ func TestMistakesOfDownstreamsAreNamed(t *testing.T) {
 	}
 	cfg.SharedRate = func(string, limiter.Rate) (consumer.RateLimiter, error) { return nil, nil }
 	_, err = consumer.New(offline(t), cfg, routes(record(nil), nil))
-	wantError(t, err, "returned nothing")
+	wantError(t, err, "Downstreams[billing]: nothing came from Config.SharedRate for 1/s")
 }
 
 // Whatever limits, breakers and rests do, every message is handled in the end, and no

@@ -86,15 +86,15 @@ func (c *Consumer) closed(name string) (WaitReason, time.Time) {
 
 // waiting returns what stands in the way of a downstream, "" if nothing does. running is
 // how many of its messages run.
-func (d *downstreamState) waiting(running, limit int) (why WaitReason, since, until time.Time) {
-	s := d.gate.standing()
+func (s *downstreamState) waiting(running, limit int) (why WaitReason, since, until time.Time) {
+	st := s.gate.standing()
 	switch {
-	case s.by == byBreaker:
-		return WaitDownstreamBreaker, s.since, s.until
-	case s.by == byRest:
-		return WaitDownstreamRest, s.since, s.until
-	case s.by == byRate:
-		return WaitDownstreamRate, s.since, s.until
+	case st.by == byBreaker:
+		return WaitDownstreamBreaker, st.since, st.until
+	case st.by == byRest:
+		return WaitDownstreamRest, st.since, st.until
+	case st.by == byRate:
+		return WaitDownstreamRate, st.since, st.until
 	case limit > 0 && running >= limit:
 		return WaitDownstreamLimit, time.Time{}, time.Time{}
 	}
