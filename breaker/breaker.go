@@ -112,12 +112,12 @@ func (b *Breaker) Ready(now time.Time) (ok bool, until time.Time) {
 	t := b.tick(b.nanos(now))
 	switch ph := b.phase.Load(); ph.state {
 	case Open:
-		if b.raw(t) < ph.until {
+		if t < ph.until {
 			return false, b.time(ph.until)
 		}
 	case HalfOpen:
 		if b.probes.free(t, ph.set.Probes) == 0 {
-			return false, b.time(b.raw(b.probes.deadline(t)))
+			return false, b.time(b.probes.deadline(t))
 		}
 	case Closed:
 	}
@@ -178,9 +178,8 @@ const unread = math.MinInt64
 // Now reads two.
 func (b *Breaker) now() int64 { return int64(time.Since(b.origin)) }
 
-// nanos is now for times that are brought along, however far away.
+// nanos is now for times that are brought along.
 func (b *Breaker) nanos(now time.Time) int64 {
-	const farAway = 1 << 60 // 36 years in ns
 	return min(max(int64(now.Sub(b.origin)), -farAway), farAway)
 }
 

@@ -26,7 +26,8 @@ type Config struct {
 	MinCalls int
 
 	// Window is the time over which results are counted; 1 ms to 1 h, default 10 s. It ends
-	// with the bucket that fills at present, so it is up to a bucket shorter.
+	// with the bucket that fills at present, so it is up to a bucket shorter, or longer if
+	// it is no multiple of one.
 	Window time.Duration
 
 	// Calls, if not 0, counts over that many of the last results instead of a time; at most
@@ -34,7 +35,7 @@ type Config struct {
 	Calls int
 
 	Open    time.Duration // how long it is open at first; default 5 s
-	MaxOpen time.Duration // how long at most, when probes fail again and again; default 1 min, or Open if that is more
+	MaxOpen time.Duration // what that grows to when probes fail again and again; default 1 min, or Open if that is more
 
 	// Probes is how many calls are admitted half-open, and must succeed; at most 10,000,
 	// default 3.

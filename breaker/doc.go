@@ -49,5 +49,6 @@
 // The methods with At in their names, and Ready, take the time from the caller. One that was
 // read a little before another counts as the later one. A clock that steps back by more than
 // a second changes nothing: the breaker goes on from where it was, and what it says of times
-// follows the new clock. One that steps forward ends what would have ended by then.
+// follows the new clock. One that steps forward ends what would have ended by then. Times
+// more than 146 years from New count as no further away.
 package breaker

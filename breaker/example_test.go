@@ -65,6 +65,35 @@ func ExampleBreaker() {
 	// half_open to closed because of probes_succeeded
 }
 
+// What a dashboard shows. A counted window needs no clock.
+func ExampleBreaker_Snapshot() {
+	b, err := breaker.New(breaker.Config{Calls: 100, FailureRatio: 0.5, MinCalls: 20})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i := range 4 {
+		p, err := b.Allow()
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if i == 0 {
+			p.Record(breaker.Failure)
+			continue
+		}
+		p.Record(breaker.Success)
+	}
+	s := b.Snapshot()
+	fmt.Printf("%v: %d failures of %d, %.0f %%\n", s.State, s.Failures, s.Calls, 100*s.FailureRatio)
+	b.Trip()
+	s = b.Snapshot()
+	fmt.Println(s.State, "and admits again later:", s.Until.After(s.Since))
+	// Output:
+	// closed: 1 failures of 4, 25 %
+	// open and admits again later: true
+}
+
 // Answers that only say "later" are no failures.
 func ExampleConfig_classify() {
 	busy := errors.New("429 Too Many Requests")

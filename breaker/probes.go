@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Probes are the calls that a half-open breaker has admitted. Times are steady.
+// Probes are the calls that a half-open breaker has admitted. Their times only go back with the clock.
 type probes struct {
 	out       []probe // in the order of their starts
 	last      uint64  // id; 0 is no probe
@@ -41,6 +41,13 @@ func (p *probes) start(t int64, timeout time.Duration) (id uint64) {
 // end does nothing for one that has given up its place.
 func (p *probes) end(id uint64) {
 	p.out = slices.DeleteFunc(p.out, func(o probe) bool { return o.id == id })
+}
+
+// setBack sets back the deadlines.
+func (p *probes) setBack(back int64) {
+	for i := range p.out {
+		p.out[i].deadline = earlier(p.out[i].deadline, back)
+	}
 }
 
 // deadline returns when the next gives up its place. It requires that none is free at t.

@@ -5,7 +5,7 @@ import "time"
 // Snapshot is the state of a Breaker at one moment.
 type Snapshot struct {
 	State State
-	Since time.Time // when it entered the state; zero if it never changed
+	Since time.Time // when it entered the state, or was Reset in it; zero if neither has been
 
 	// Until is when the breaker will next admit a call, if it does not now: when it will have
 	// been open long enough, or when a probe will give up its place. Zero if it would now.
@@ -29,10 +29,12 @@ func (b *Breaker) SnapshotAt(now time.Time) Snapshot { return b.snapshot(b.nanos
 func (b *Breaker) snapshot(now int64) Snapshot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t, ph := max(now+b.clock.offset, b.clock.last), b.phase.Load()
+	clock, ph := b.clock, b.phase.Load() // a copy: looking ahead changes nothing
+	t, back := clock.tick(now)
+	t += back // what was kept is not set back
 	s := Snapshot{State: ph.state, Openings: b.openings, Refused: b.refused.Load()}
 	if ph.generation > 1 {
-		s.Since = b.time(ph.since)
+		s.Since = b.time(earlier(ph.since, back))
 	}
 	switch ph.state {
 	case Closed:
@@ -41,14 +43,14 @@ func (b *Breaker) snapshot(now int64) Snapshot {
 		}
 		s.count(b.window.sum(t))
 	case Open:
-		if b.raw(t) < ph.until {
-			s.Until = b.time(ph.until)
+		if t < ph.until {
+			s.Until = b.time(earlier(ph.until, back))
 		} else {
 			s.FreeProbes = ph.set.Probes
 		}
 	case HalfOpen:
 		if s.FreeProbes = b.probes.free(t, ph.set.Probes); s.FreeProbes == 0 {
-			s.Until = b.time(b.raw(b.probes.deadline(t)))
+			s.Until = b.time(earlier(b.probes.deadline(t), back))
 		}
 	}
 	return s

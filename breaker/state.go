@@ -106,8 +106,7 @@ type phase struct {
 // shifted returns ph as it is in a clock that has stepped back.
 func (ph *phase) shifted(b *Breaker, back int64) *phase {
 	next := *ph
-	next.since -= back
-	next.until -= back
+	next.since, next.until = earlier(ph.since, back), earlier(ph.until, back)
 	if next.refusal != nil {
 		next.refusal = &OpenError{State: Open, Until: b.time(next.until)}
 	}

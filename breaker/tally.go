@@ -58,6 +58,6 @@ func (b *Breaker) seal() {
 func (b *Breaker) newTally(ph *phase, t int64) {
 	b.tally.Store(&tally{
 		generation: ph.generation, timed: ph.set.timed,
-		from: b.raw(t) - tolerance, until: b.raw(b.window.end()),
+		from: t - tolerance, until: b.window.end(),
 	})
 }

@@ -13,7 +13,7 @@ func (b *Breaker) admit(now int64) (Permit, error) {
 	t := b.tick(now)
 	ph := b.phase.Load()
 	if ph.state == Open {
-		if b.raw(t) < ph.until {
+		if t < ph.until {
 			b.refused.Add(1)
 			return Permit{}, ph.refusal
 		}
@@ -24,7 +24,7 @@ func (b *Breaker) admit(now int64) (Permit, error) {
 	}
 	if b.probes.free(t, ph.set.Probes) == 0 {
 		b.refused.Add(1)
-		return Permit{}, &OpenError{State: HalfOpen, Until: b.time(b.raw(b.probes.deadline(t)))}
+		return Permit{}, &OpenError{State: HalfOpen, Until: b.time(b.probes.deadline(t))}
 	}
 	return b.permit(ph.generation, now, b.probes.start(t, ph.set.ProbeTimeout)), nil
 }
@@ -106,11 +106,10 @@ func (s *settings) isSlow(start, now int64) bool {
 // open requires mu, as do those that follow.
 func (b *Breaker) open(t int64, why Reason, c counts) {
 	ph := b.phase.Load()
-	since := b.raw(t)
-	until := since + openFor(ph.set, b.openings, rand.Float64())
+	until := t + openFor(ph.set, b.openings, rand.Float64())
 	b.openings++
 	b.change(&phase{
-		set: ph.set, state: Open, since: since, until: until,
+		set: ph.set, state: Open, since: t, until: until,
 		refusal: &OpenError{State: Open, Until: b.time(until)},
 	}, why, c)
 }
@@ -131,12 +130,12 @@ func openFor(set *settings, openings int, chance float64) int64 {
 
 func (b *Breaker) halfOpen(t int64) *phase {
 	b.probes.clear()
-	return b.change(&phase{set: b.phase.Load().set, state: HalfOpen, since: b.raw(t)}, OpenEnded, counts{})
+	return b.change(&phase{set: b.phase.Load().set, state: HalfOpen, since: t}, OpenEnded, counts{})
 }
 
 func (b *Breaker) close(t int64, why Reason) {
 	b.openings = 0
-	b.change(&phase{set: b.phase.Load().set, state: Closed, since: b.raw(t)}, why, counts{})
+	b.change(&phase{set: b.phase.Load().set, state: Closed, since: t}, why, counts{})
 }
 
 // change ends the generation. All changes of state are made here.

@@ -39,6 +39,7 @@ type window interface {
 	succeed(n int64)               // adds successes at the time of the last result
 	end() int64                    // when the successes to come are another bucket's
 	sum(t int64) counts            // changes nothing, t may be any time to come
+	setBack(back int64)            // all times in it
 	clear()
 }
 
@@ -50,7 +51,7 @@ func (c Config) window() window {
 	return &timeWindow{width: int64(width), buckets: make([]counts, (c.Window+width-1)/width)}
 }
 
-const never = math.MaxInt64 / 2 // leaves room to reckon
+const never = math.MaxInt64
 
 // A countWindow is a ring of the last results.
 type countWindow struct {
@@ -82,6 +83,8 @@ func (w *countWindow) succeed(n int64) {
 func (w *countWindow) end() int64 { return never }
 
 func (w *countWindow) sum(int64) counts { return w.total }
+
+func (w *countWindow) setBack(int64) {}
 
 func (w *countWindow) clear() { *w = countWindow{last: w.last[:0]} }
 
@@ -141,6 +144,8 @@ func (w *timeWindow) advance(t int64) {
 		w.buckets[w.current] = counts{}
 	}
 }
+
+func (w *timeWindow) setBack(back int64) { w.until = earlier(w.until, back) }
 
 func (w *timeWindow) clear() {
 	clear(w.buckets)

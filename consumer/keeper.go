@@ -290,11 +290,7 @@ func (k *keeper) incarnation(stream string, created time.Time) {
 		return
 	}
 	k.c.log.Warn("the stream was deleted and made again; what is held of the old one is finished, but cannot be acknowledged", "stream", stream)
-	for _, l := range k.c.allLanes() {
-		if l.stream == stream {
-			k.c.leases.void(l, created)
-		}
-	}
+	k.c.leases.void(stream, created)
 }
 
 // floor returns up to where all is done, if it is known: a consumer that was deleted

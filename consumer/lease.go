@@ -145,16 +145,22 @@ func (ls *leases) count(l *lane) (n uint64) {
 	return n
 }
 
-// void says that the messages held of a lane that were published before created are
-// no longer those of its consumer: the stream was deleted and made again then, so
-// that an ack of theirs would settle another message that has their sequence now.
-func (ls *leases) void(l *lane, created time.Time) {
+// void says that the messages held of a stream that were published before created are
+// no longer those of its consumers: the stream was deleted and made again then, so
+// that an ack of theirs would settle another message that has their sequence now. A lane
+// that has ended may hold some, too.
+func (ls *leases) void(stream string, created time.Time) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	for d := range l.held.all {
-		if d.source.published().Before(created) {
-			d.lease.void = true
-			l.held.remove(d)
+	for _, l := range ls.lanes {
+		if l.stream != stream {
+			continue
+		}
+		for d := range l.held.all {
+			if d.source.published().Before(created) {
+				d.lease.void = true
+				l.held.remove(d)
+			}
 		}
 	}
 }

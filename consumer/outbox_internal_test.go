@@ -150,7 +150,7 @@ func TestWhatIsSettledWhileALaneHasNoConsumerIsToldIfThatComesBack(t *testing.T)
 	}{
 		{"an ack", ack, nil, true, []string{"+ACK"}},
 		{"an ack, with another consumer", ack, nil, false, nil},
-		{"an ack of a stream that was made again", ack, func(s *teller) { s.c.leases.void(s.d.lane, time.Now()) }, true, nil},
+		{"an ack of a stream that was made again", ack, func(s *teller) { s.c.leases.void(s.d.lane.stream, time.Now()) }, true, nil},
 		{"an ack whose lease was lost", ack, func(s *teller) { s.d.lease.start = time.Now().Add(-s.c.cfg.AckWait) }, true, []string{"+ACK"}},
 		{"a hand-back", handBack, nil, true, []string{`-NAK {"delay":1000000000}`}},
 		{"a hand-back whose lease was lost", handBack, func(s *teller) { s.d.lease.start = time.Now().Add(-s.c.cfg.AckWait) }, true, nil},

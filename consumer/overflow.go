@@ -266,13 +266,6 @@ func (c *Consumer) newOverflowLane(f *flow) *lane {
 	return l
 }
 
-// confirmedBy returns how many copies of f were confirmed so far.
-func (s *spillway) confirmedBy(f *flow) uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return f.confirmed
-}
-
 // room returns how many messages the queue of f takes now, and why none if it is none.
 func (s *spillway) room(f *flow) (int64, PauseReason) {
 	s.mu.Lock()

@@ -229,6 +229,13 @@ func (s *spillway) moved(f *flow, stored bool) {
 	s.serve(f)
 }
 
+// confirmedBy returns how many copies of f were confirmed so far.
+func (s *spillway) confirmedBy(f *flow) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f.confirmed
+}
+
 // review lets a flow return that has little left. It requires that mu is held.
 func (s *spillway) review(f *flow) {
 	if f.mode != flowSpilling || f.lane == nil {

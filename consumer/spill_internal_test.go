@@ -232,3 +232,19 @@ func TestFlowsThatWaitForTheirTurnKeepNoLane(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatALaneThatEndedHoldsIsVoidWhenItsStreamIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSpiller(t, nil)
+		f := s.flow(flowSpilling)
+		f.lane = s.newOverflowLane(f)
+		d := s.message(1)
+		d.lane = f.lane
+		s.leases.add(d, "reply", time.Now())
+		s.keeper.incarnation(f.lane.stream, time.Now())
+		s.keeper.incarnation(f.lane.stream, time.Now().Add(time.Second))
+		if !d.lease.void {
+			t.Error("it would settle another message that has its sequence now")
+		}
+	})
+}

@@ -116,7 +116,8 @@
 //
 // Methods read the monotonic clock. The forms with a time (TryAcquireAt, ReleaseAt) take the
 // caller's instead; use one or the other. A call that ends before it began, or across a step
-// of the clock, gives its permit back and teaches nothing.
+// of the clock, gives its permit back and teaches nothing. Times further than 292 years from
+// New are not told apart: a virtual clock must not begin at the zero time.
 //
 // # TokenBucket
 //

@@ -186,9 +186,9 @@ func (l *Limiter) unlock(now int64) {
 	}
 	l.mu.Unlock()
 	if tell {
-		l.tell()
+		defer l.tell() // even if OnReady panics: nobody else will
 	}
-	if ready {
+	if ready { // first: a panic of OnChange, or a slow one, keeps nobody waiting
 		l.onReady()
 	}
 }

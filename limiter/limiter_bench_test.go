@@ -37,3 +37,20 @@ func BenchmarkRefused(b *testing.B) {
 		}
 	})
 }
+
+func TestAPermitAllocatesNothing(t *testing.T) {
+	for _, c := range append(learning, limiter.Config{Algorithm: limiter.Fixed, Max: 9}, limiter.Config{Algorithm: limiter.None}) {
+		l := newLimiter(t, c)
+		for _, o := range []limiter.Outcome{limiter.Success, limiter.Drop, limiter.Ignore} {
+			if n := testing.AllocsPerRun(1000, func() {
+				p, err := l.Acquire(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.Release(o)
+			}); n != 0 {
+				t.Errorf("%s, %d: %v allocations", l.Stat().Algorithm, o, n)
+			}
+		}
+	}
+}

@@ -299,6 +299,30 @@ func TestAPanickingCallbackDoesNotSilenceTheNext(t *testing.T) {
 	}
 }
 
+// A wake-up is promised, whatever becomes of the change that made it possible.
+func TestAPanickingCallbackCostsNoWakeUp(t *testing.T) {
+	ready, changes := 0, 0
+	l := newLimiter(t, limiter.Config{
+		Algorithm: limiter.Fixed, Max: 1,
+		OnChange: func(limiter.Change) { changes++; panic("change") },
+		OnReady:  func() { ready++; panic("ready") },
+	})
+	mustTry(t, l)
+	for n := 1; n <= 2; n++ {
+		if l.Ready() {
+			t.Fatal("ready without a free permit")
+		}
+		func() {
+			defer func() { _ = recover() }()
+			_ = l.Reconfigure(limiter.Config{Algorithm: limiter.Fixed, Max: n + 1})
+		}()
+		if ready != n || changes != n {
+			t.Errorf("OnReady was called %d times and OnChange %d times, want %d", ready, changes, n)
+		}
+		mustTry(t, l)
+	}
+}
+
 func TestNoneLimitsNothingAndCounts(t *testing.T) {
 	l := newLimiter(t, limiter.Config{Algorithm: limiter.None})
 	for range 2000 {

@@ -165,9 +165,8 @@ func (s *scheduler) leave(q *queue, to mode) {
 	if q.mode == holding {
 		s.holds--
 		s.pledges.remove(q.id)
-	} else {
-		s.eased = true
 	}
+	s.eased = s.eased || to == normal
 	q.mode = to
 }
 

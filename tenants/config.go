@@ -31,7 +31,7 @@ type Config struct {
 	Forget time.Duration
 
 	// OnRelief, if not nil, is called without a lock held after Holding has turned false,
-	// and after a queue that shed has come down to its low mark. It must not block: the
+	// and after a queue that shed or held has come down to its low mark. It must not block: the
 	// goroutine is the caller of Next, Push or whatever ended it. It may be over by the
 	// time it runs.
 	OnRelief func()

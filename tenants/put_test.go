@@ -107,3 +107,30 @@ func TestOnReliefTellsThatAQueueEndedToShed(t *testing.T) {
 		t.Errorf("told %d times, want once", eased)
 	}
 }
+
+func TestOnReliefTellsThatAQueueEndedToHoldThoughAnotherStillDoes(t *testing.T) {
+	relieved := 0
+	q, err := tenants.NewQueues[int](tenants.Config{
+		Default:  tenants.Policy{Queue: 4, High: 0.5, Low: 0.25, Hold: true},
+		OnRelief: func() { relieved++ },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for i, tenant := range []string{"a", "a", "b", "b"} {
+		if err := q.PushAt(now, tenant, "x", i, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want := range 3 {
+		if relieved != want {
+			t.Fatalf("told %d times when %d queues have ended to hold", relieved, want)
+		}
+		if _, over := q.Space("a", "x"); want > 0 && over {
+			t.Fatal("a still holds")
+		}
+		j, _ := q.TryNext(now)
+		q.DoneAt(now, j)
+	}
+}

@@ -24,7 +24,7 @@ type scheduler struct {
 	pledges  heap // queues that hold within a time, by when that must be looked at again
 
 	queued, running, holds int
-	eased                  bool // a queue ended to shed, which is not announced yet
+	eased                  bool // a queue ended to shed or hold, which is not announced yet
 	bytes                  int64
 	depths                 depths
 
