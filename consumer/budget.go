@@ -17,7 +17,8 @@ type budget struct {
 	messages, bytes       atomic.Int64
 	group                 *budget // that this one is a part of, or nil
 
-	// hungry is how many free messages the lane waits for; 0: it does not wait.
+	// hungry is how many free messages are waited for, of a group the least that any of its
+	// lanes waits for: all are woken then. 0: nobody waits.
 	hungry atomic.Int64
 	wake   func() // called when a hungry lane may go on; must not block
 }
@@ -60,11 +61,18 @@ func (b *budget) release(messages, bytes int64) {
 // await arranges that wake is called once at least messages are free. It reports
 // false if they already are: something was released since the caller looked.
 func (b *budget) await(messages int64) bool {
-	b.hungry.Store(max(messages, 1))
+	messages = max(messages, 1)
+	for {
+		others := b.hungry.Load()
+		if others > 0 && others <= messages || b.hungry.CompareAndSwap(others, messages) {
+			break
+		}
+	}
 	if b.maxMessages-b.messages.Load() < messages {
 		return true
 	}
 	b.hungry.Store(0)
+	b.wake() // others may have waited, too
 	return false
 }
 

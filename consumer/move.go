@@ -169,6 +169,7 @@ func (mv *mover) run(ctx context.Context) {
 			mv.fill()
 		case now := <-ticker.C:
 			mv.again(now)
+			mv.fill() // what can never be published made room
 		case <-mv.wake:
 			mv.fill()
 		case <-ctx.Done():

@@ -16,8 +16,9 @@ func (s *spillway) serve(f *flow) {
 		return
 	}
 	if f.granted {
+		l := f.lane
 		s.mu.Unlock()
-		f.lane.wake()
+		l.wake()
 		return
 	}
 	if !f.since.IsZero() { // in line
@@ -43,6 +44,7 @@ func (s *spillway) grant() {
 		s.line = s.line[1:]
 		if f.lane == nil {
 			f.lane = s.c.newOverflowLane(f)
+			f.lane.state.pending.Store(f.stored)
 		}
 		f.granted, f.since = true, time.Now()
 		s.running++
@@ -52,13 +54,19 @@ func (s *spillway) grant() {
 	}
 }
 
-// ended is called when the lane of f has ended.
+// ended is called when the lane of f has ended. What waited behind its overflow shall not
+// hold places of the main lane until f has its turn again.
 func (s *spillway) ended(f *flow) {
 	s.mu.Lock()
 	f.granted, f.since, f.stop = false, time.Time{}, nil
 	s.running--
 	more := !f.dry
+	f.releasing = f.mode == flowReturning && s.start != nil // else a drain takes care of it
+	releasing := f.releasing
 	s.mu.Unlock()
+	if releasing {
+		s.again(f, nil)
+	}
 	if more {
 		s.serve(f)
 	}
@@ -181,7 +189,7 @@ func (s *spillway) more(f *flow) {
 	s.mu.Lock()
 	f.dry = false
 	s.mu.Unlock()
-	f.lane.wake()
+	s.serve(f)
 }
 
 // quantum is how long a lane runs at least while others stand in line. The server counts
@@ -236,6 +244,8 @@ func (s *spillway) tidy(now time.Time) {
 			waiting--
 		case idle && !f.granted && f.unconfirmed == 0 && (f.lane == nil || s.c.leases.dismiss(f.lane)):
 			delete(s.flows, key)
+		case !f.granted && f.mode != flowCalm && f.lane != nil && s.c.leases.dismiss(f.lane):
+			f.stored, f.lane = f.lane.state.pending.Load(), nil // many may wait long for their turn
 		}
 	}
 	s.mu.Unlock()
@@ -256,11 +266,11 @@ func (c *Consumer) newOverflowLane(f *flow) *lane {
 	return l
 }
 
-// asking notes that the lane of f asks for more.
-func (s *spillway) asking(f *flow) {
+// confirmedBy returns how many copies of f were confirmed so far.
+func (s *spillway) confirmedBy(f *flow) uint64 {
 	s.mu.Lock()
-	f.asked = f.confirmed
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	return f.confirmed
 }
 
 // room returns how many messages the queue of f takes now, and why none if it is none.

@@ -195,7 +195,7 @@ func (l *lane) waitFor(messages int64) (int, int64) {
 // send asks for batch messages of bytes bytes on s.
 func (l *lane) send(s *slot, batch int, bytes int64, now time.Time) {
 	if l.flow != nil {
-		l.c.spillway.asking(l.flow)
+		s.asked = l.c.spillway.confirmedBy(l.flow)
 	}
 	s.number++
 	s.messages, s.batch, s.bytes = batch, batch, bytes
@@ -267,7 +267,7 @@ func (l *lane) status(s *slot, m *nats.Msg, now time.Time) {
 	if m.Subject != s.inbox+strconv.FormatUint(s.number, 10) || s.messages == 0 {
 		return // of a request that is over already
 	}
-	asked, untouched := s.bytes, s.messages == s.batch
+	bytes, asked, untouched := s.bytes, s.asked, s.messages == s.batch
 	l.over(s)
 	switch status {
 	case statusDone:
@@ -275,12 +275,12 @@ func (l *lane) status(s *slot, m *nats.Msg, now time.Time) {
 	case statusNothing:
 		l.alive()
 		if l.flow != nil {
-			l.c.spillway.empty(l.flow)
+			l.c.spillway.empty(l.flow, asked)
 		}
 	case statusTooSmall:
 		l.alive()
 		if untouched { // otherwise a fresh request may be large enough
-			l.needs = max(l.needs, asked)
+			l.needs = max(l.needs, bytes)
 		}
 	case statusMoved, statusBusy:
 		l.fail(text, now)

@@ -146,7 +146,11 @@ func (c *Consumer) startWorkers(ctx context.Context, cr *crew) {
 func (c *Consumer) runOverflow(ctx context.Context, l *lane) {
 	if err := l.open(); err != nil {
 		c.logs.pull.warn("an overflow lane could not be opened", "consumer", l.consumer, "error", err)
-		return // the connection is closed
+		select { // the connection is closed, or will be
+		case <-ctx.Done():
+		case <-time.After(resumeMax):
+		}
+		return
 	}
 	l.broken = true
 	c.keeper.equip(l)

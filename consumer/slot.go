@@ -20,6 +20,7 @@ type slot struct {
 	sentAt   time.Time
 	alive    time.Time // last sign of the request
 	expires  time.Duration
+	asked    uint64 // copies of the flow that were confirmed when it was sent
 }
 
 // droppedSlot is a slot whose subscription was ended, to cancel its request. What

@@ -31,9 +31,9 @@ type flow struct {
 	mode        flowMode
 	unconfirmed int         // copies on their way
 	confirmed   uint64      // copies stored by this process so far
-	asked       uint64      // confirmed, when the lane asked last
 	dry         bool        // the lane found nothing, and nothing was stored since
 	behind      []*delivery // what is new while it returns
+	releasing   bool        // behind is being queued, or moved: what is new waits until that is done
 	idleSince   time.Time   // of a calm flow
 	stored      uint64      // messages on its subject, as last surveyed
 	granted     bool        // its lane runs
@@ -127,7 +127,7 @@ func (s *spillway) follow(d *delivery) (f *flow, to passage, first []*delivery) 
 		return nil, toQueue, nil
 	}
 	if f.mode == flowReturning {
-		if space, over := s.c.queues.Space(d.msg.Tenant, d.route.Downstream); !over && len(f.behind) < space {
+		if space, over := s.c.queues.Space(d.msg.Tenant, d.route.Downstream); f.releasing || !over && len(f.behind) < space {
 			f.behind = append(f.behind, d)
 			return f, toWait, nil
 		}
@@ -152,6 +152,7 @@ func (s *spillway) begin(d *delivery, movable bool) (f *flow, policy OverflowPol
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	f = s.get(key) // it may have been forgotten meanwhile
 	f.policy = policy
 	f.idleSince = time.Now()
 	if policy == OverflowSpill && (!movable || s.c.cfg.Unmanaged) { // its lane could not be made
@@ -251,11 +252,11 @@ func (f *flow) names() (tenant, downstream string, ok bool) {
 	return tenant, downstream, ok1 && ok2
 }
 
-// empty notes that the lane of f asked and there was nothing. What was stored while it
-// asked may be there now.
-func (s *spillway) empty(f *flow) {
+// empty notes that the lane of f asked, when asked copies had been confirmed, and there
+// was nothing. What was stored since may be there now.
+func (s *spillway) empty(f *flow, asked uint64) {
 	s.mu.Lock()
-	if f.confirmed != f.asked {
+	if f.confirmed != asked {
 		s.mu.Unlock()
 		f.lane.wake()
 		return
@@ -276,7 +277,7 @@ func (s *spillway) release(f *flow) {
 	for {
 		s.mu.Lock()
 		behind := f.behind
-		f.behind = nil
+		f.behind, f.releasing = nil, len(behind) > 0
 		if len(behind) == 0 {
 			if f.mode == flowReturning {
 				s.set(f, flowCalm)
@@ -299,17 +300,26 @@ func (s *spillway) release(f *flow) {
 	}
 }
 
-// again makes f spill once more, beginning with ds.
+// again makes f, which is releasing, spill once more, beginning with ds. It spills only
+// once they and all that came meanwhile are submitted: nothing newer passes them.
 func (s *spillway) again(f *flow, ds []*delivery) {
-	s.mu.Lock()
-	ds = append(ds[:len(ds):len(ds)], f.behind...)
-	f.behind = nil
-	s.set(f, flowSpilling)
-	f.unconfirmed += len(ds)
-	f.dry = false
-	s.mu.Unlock()
-	for _, d := range ds {
-		s.c.spill(f, d)
+	for {
+		s.mu.Lock()
+		ds = append(ds[:len(ds):len(ds)], f.behind...)
+		f.behind = nil
+		f.unconfirmed += len(ds)
+		f.dry = f.dry && len(ds) == 0
+		if len(ds) == 0 {
+			f.releasing = false
+			s.set(f, flowSpilling)
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		for _, d := range ds {
+			s.c.spill(f, d)
+		}
+		ds = nil
 	}
 }
 

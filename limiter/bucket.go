@@ -27,6 +27,7 @@ import (
 // bring their own: the first time sets the clock; one earlier than a time seen before never
 // brings a token, whatever the order of the calls, so that after a step back nothing more
 // is admitted until the clock is where it was; a step forward fills the bucket at most.
+// Times are told apart within 73 years of when the bucket was made.
 //
 // All methods are safe for concurrent use, and but for those that wait none allocates.
 type TokenBucket struct {
@@ -113,7 +114,7 @@ func (b *TokenBucket) Next(now time.Time, n int) (at time.Time, ok bool) {
 	if due <= t {
 		return now, true
 	}
-	return b.origin.Add(time.Duration(due)), true
+	return now.Add(time.Duration(due - t)), true
 }
 
 // Tokens returns how many tokens there are at now, in fractions too. It is negative while
@@ -128,7 +129,7 @@ func (b *TokenBucket) Tokens(now time.Time) float64 {
 // tokens requires mu.
 func (b *TokenBucket) tokens(t int64) float64 {
 	e := b.epoch.Load()
-	there := e.first
+	there := e.units(e.first)
 	if e.begun() {
 		there = e.tokens(e.paid.Load(), e.accrued(t))
 	}
@@ -168,7 +169,7 @@ func (b *TokenBucket) setRate(t int64, r Rate) error {
 	b.rate = r
 	next := newBucketEpoch(r)
 	if e := b.epoch.Load(); !e.begun() {
-		next.first = next.atMost(e.first, e.bits)
+		next.first = min(e.first, r.Burst)
 		b.epoch.Store(next)
 		return nil
 	}
@@ -220,7 +221,7 @@ func (b *TokenBucket) current(t int64) *bucketEpoch {
 	switch {
 	case !e.begun(): // whoever asks first sets the clock
 		first := e.again()
-		first.begin(t, e.first, e.bits)
+		first.begin(t, e.first)
 		b.epoch.Store(first)
 		return first
 	case t-e.base > e.horizon:
@@ -238,9 +239,10 @@ func (b *TokenBucket) succeed(next *bucketEpoch, t int64) *bucketEpoch {
 	// What was granted was granted at a time when no more than a burst was unpaid. A clock
 	// that is before that time has stepped back, and the epoch begins where it was.
 	if seen := paid - old.units(b.line.tokens) - old.burst; accrued < seen {
-		accrued, t = seen, min(max(t, old.due(seen)), farAway)
+		t = min(max(t, old.due(seen)), farAway)
+		accrued = max(seen, old.accrued(t))
 	}
-	next.begin(t, old.tokens(paid, accrued), old.bits)
+	next.follow(old, t, old.tokens(paid, accrued))
 	b.epoch.Store(next)
 	return next
 }

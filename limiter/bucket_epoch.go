@@ -15,15 +15,18 @@ import (
 // Time is multiplied by the rate, rather than intervals added up, so that no rounding
 // accumulates: what accrued between two times is off by less than a unit. The factor is
 // the least that is not below the rate, off by 2⁻⁶² of it, so that the token that is due
-// after a whole number of nanoseconds is there then.
+// after a whole number of nanoseconds is there then. What had accrued of the next unit
+// goes over into the epoch that follows: nobody can tell when one ends.
 type bucketEpoch struct {
-	base    int64  // when nothing had accrued
+	base    int64  // when no unit had accrued
 	horizon int64  // ns after base that it lasts
 	factor  uint64 // factor / 2^shift units accrue in a nanosecond
 	shift   uint
 	bits    uint  // 2^bits units are a token
 	burst   int64 // in units
-	first   int64 // units there when the epoch begins, if it has not begun
+	first   int   // tokens there when the epoch begins, if it has not begun
+
+	partHi, partLo uint64 // 128 bits: the 2^-shift-ths of a unit that had accrued at base
 
 	// paid is how much will have accrued when all that was taken is paid for; sealedEpoch if
 	// the epoch is over, or has not begun. What is below what has accrued is a full bucket.
@@ -31,8 +34,9 @@ type bucketEpoch struct {
 }
 
 const (
-	horizonUnits = 1 << 59 // that an epoch lasts, and that may be owed
-	limitUnits   = 1 << 61 // that can be counted; far more than could be owed
+	horizonUnits = 1 << 59               // that an epoch lasts, and that may be owed
+	limitUnits   = 1 << (64 - limitLess) // that can be counted; far more than could be owed
+	limitLess    = 3
 	burstBits    = 58      // of a burst in units
 	leastBits    = 24      // of a token: sub-nanoseconds at high rates
 	mostBits     = 44      // of a token: leaves room for those who wait at low ones
@@ -51,7 +55,7 @@ func newBucketEpoch(r Rate) *bucketEpoch {
 	e.factor = ceilOf(r, e.bits+e.shift)
 	e.horizon = int64(min(horizonUnits/rate, 2*farAway))
 	e.burst = e.units(r.Burst)
-	e.first = e.burst
+	e.first = r.Burst
 	e.paid.Store(sealedEpoch)
 	return e
 }
@@ -75,23 +79,35 @@ func (e *bucketEpoch) again() *bucketEpoch {
 	return next
 }
 
-// begin starts e at base with so many units there, of an epoch with 2^bits to a token.
-// What is more than the burst is lost, and so is what is less than a unit.
-func (e *bucketEpoch) begin(base, there int64, bits uint) {
+// begin starts e at base with so many tokens there.
+func (e *bucketEpoch) begin(base int64, there int) {
 	e.base = base
-	e.paid.Store(e.burst - e.atMost(there, bits))
+	e.paid.Store(e.burst - e.units(there))
 }
 
-// atMost converts units of 2^bits to a token.
-func (e *bucketEpoch) atMost(there int64, bits uint) int64 {
-	if bits > e.bits {
-		there >>= bits - e.bits
-	} else if up := e.bits - bits; there < e.burst>>up {
-		there <<= up // if negative, what is owed to the line, which fits: see fit
+// follow starts e at base with what was there of old, in its units and what it had of the
+// next. What is more than the burst is lost. What is negative is owed to the line, and can
+// be counted: see fit.
+func (e *bucketEpoch) follow(old *bucketEpoch, base, there int64) {
+	hi, lo := old.part(base)
+	fine := new(big.Int).SetUint64(hi)
+	fine.Or(fine.Lsh(fine, 64), new(big.Int).SetUint64(lo))
+	fine.Add(fine, new(big.Int).Lsh(big.NewInt(there), old.shift))
+	if up := int(e.bits+e.shift) - int(old.bits+old.shift); up >= 0 {
+		fine.Lsh(fine, uint(up))
 	} else {
-		there = e.burst
+		fine.Rsh(fine, uint(-up))
 	}
-	return min(there, e.burst)
+	units := new(big.Int).Rsh(fine, e.shift)
+	part := fine.Sub(fine, new(big.Int).Lsh(units, e.shift))
+	e.partLo = part.Uint64()
+	e.partHi = part.Rsh(part, 64).Uint64()
+	there = e.burst
+	if units.IsInt64() {
+		there = min(units.Int64(), e.burst)
+	}
+	e.base = base
+	e.paid.Store(e.burst - there)
 }
 
 // begun is about the current epoch, which is sealed only before it begins.
@@ -158,50 +174,67 @@ func (e *bucketEpoch) tokens(paid, accrued int64) int64 {
 	return e.burst - max(paid-accrued, 0)
 }
 
+// fine returns what has accrued from the base to t in 2^-shift-ths of a unit: a number of
+// 128 bits with its sign, negative before the base.
+func (e *bucketEpoch) fine(t int64) (hi, lo uint64) {
+	since := t - e.base
+	hi, lo = bits.Mul64(uint64(since), e.factor)
+	hi -= e.factor & uint64(since>>63) // what the sign of since counted for
+	lo, carry := bits.Add64(lo, e.partLo, 0)
+	return hi + e.partHi + carry, lo
+}
+
+// part returns what has accrued of the next unit at t, as partHi and partLo.
+func (e *bucketEpoch) part(t int64) (hi, lo uint64) {
+	hi, lo = e.fine(t)
+	if e.shift >= 64 {
+		return hi & (1<<(e.shift-64) - 1), lo
+	}
+	return 0, lo & (1<<e.shift - 1)
+}
+
 // accrued returns what has accrued from the base to t, rounded down. Before the base it is
 // negative. So far away that it cannot be counted, it is more than could be owed.
 func (e *bucketEpoch) accrued(t int64) int64 {
-	since := t - e.base
-	if since >= 0 {
-		return int64(e.unitsIn(uint64(since)))
+	hi, lo := e.fine(t)
+	shift := e.shift // 38 at least, at the highest rate
+	if shift >= 64 {
+		return min(max(int64(hi)>>(shift-64), -limitUnits), limitUnits)
 	}
-	return ^int64(e.unitsIn(uint64(-since))) // -1 - units: rounded down, too
+	switch beyond := int64(hi) >> (shift - limitLess); {
+	case beyond > 0:
+		return limitUnits
+	case beyond < -1:
+		return -limitUnits
+	}
+	return int64(hi<<(64-shift) | lo>>shift)
 }
 
 // due returns the first moment at which units have accrued, or one far away.
 func (e *bucketEpoch) due(units int64) int64 {
-	if units < 0 {
-		return e.base - (e.nanosOf(uint64(-units)) - 1) // accrued rounds down
+	switch about := math.Ldexp(float64(units)/float64(e.factor), int(e.shift)); {
+	case about >= farAway:
+		return e.base + farAway
+	case about <= -farAway:
+		return e.base - farAway
 	}
-	return e.base + e.nanosOf(uint64(units))
-}
-
-// unitsIn returns what accrues in so many nanoseconds, rounded down, limitUnits at most.
-func (e *bucketEpoch) unitsIn(nanos uint64) uint64 {
-	hi, lo := bits.Mul64(nanos, e.factor)
-	if e.shift >= 64 {
-		return min(hi>>(e.shift-64), limitUnits)
-	}
-	if hi>>e.shift != 0 {
-		return limitUnits
-	}
-	return min(hi<<(64-e.shift)|lo>>e.shift, limitUnits)
-}
-
-// nanosOf returns how long units take to accrue, rounded up, and at most farAway.
-func (e *bucketEpoch) nanosOf(units uint64) int64 {
-	if math.Ldexp(float64(units)/float64(e.factor), int(e.shift)) >= farAway {
-		return farAway
-	}
-	var hi, lo uint64 // units · 2^shift, which is below farAway · factor < 2^125
+	// units · 2^shift less what was there at base is below farAway · factor < 2^125.
+	hi, lo := uint64(units>>63), uint64(units)
 	if e.shift < 64 {
-		hi, lo = units>>(64-e.shift), units<<e.shift
+		hi, lo = hi<<e.shift|lo>>(64-e.shift), lo<<e.shift
 	} else {
-		hi = units << (e.shift - 64)
+		hi, lo = lo<<(e.shift-64), 0
+	}
+	lo, borrow := bits.Sub64(lo, e.partLo, 0)
+	hi -= e.partHi + borrow
+	if int64(hi) < 0 { // rounded towards the base, which is up
+		lo, borrow = bits.Sub64(0, lo, 0)
+		nanos, _ := bits.Div64(-hi-borrow, lo, e.factor)
+		return e.base - int64(nanos)
 	}
 	nanos, rest := bits.Div64(hi, lo, e.factor)
 	if rest > 0 {
 		nanos++
 	}
-	return int64(nanos)
+	return e.base + int64(nanos)
 }

@@ -1,6 +1,7 @@
 package redisbucket
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -84,6 +85,7 @@ func (e *entry) want(now int64, n int, how wish) (verdict, *waiter, error) {
 		return forgotten, nil, nil
 	}
 	e.lastUse = max(e.lastUse, now)
+	e.overdue(now)
 	need := int64(n)
 	switch {
 	case e.line.closed:
@@ -191,9 +193,12 @@ func (e *entry) finish(now int64, f *fetch) {
 		return // the rate has changed, or the entry was closed
 	}
 	e.fetch = nil
-	if f.err != nil {
+	switch {
+	case f.err != nil:
 		e.fail(now, f.queued, f.err)
-	} else {
+	case now > f.due: // what Redis gave is lost: nobody waits for it any more
+		e.fail(now, f.queued, context.DeadlineExceeded)
+	default:
 		e.learn(now, f)
 	}
 	e.serve(now)
@@ -215,6 +220,13 @@ func (e *entry) learn(now int64, f *fetch) {
 	}
 	e.pocket.put(now, r.taken, f.sent+e.l.life)
 	e.low = e.pace.low(now, e.l.quantum)
+}
+
+// overdue leaves decisions to OnError if an answer should have come by now. It requires mu.
+func (e *entry) overdue(now int64) {
+	if f := e.fetch; f != nil && e.alone == nil && now >= f.due {
+		e.fail(now, f.queued, context.DeadlineExceeded)
+	}
 }
 
 // fail leaves decisions to OnError from since on. It requires mu.

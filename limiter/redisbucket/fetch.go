@@ -95,6 +95,21 @@ func (l *Limiter) send() {
 	}
 }
 
+// patience is how long a round trip is waited for, if Config.Timeout is less. That has long
+// failed by then, but a connection that is far away gets the time to be made.
+const patience = time.Second
+
+// guard limits a round trip that begins now. It fails for the breaker after Config.Timeout,
+// and is given up when ctx ends.
+func (l *Limiter) guard(permit breaker.Permit) (ctx context.Context, done func()) {
+	ctx, cancel := context.WithTimeout(l.ctx, max(patience, l.cfg.Timeout))
+	late := time.AfterFunc(l.cfg.Timeout, func() { permit.Record(breaker.Failure) })
+	return ctx, func() {
+		late.Stop()
+		cancel()
+	}
+}
+
 // exchange makes one round trip for all fetches of a batch.
 func (l *Limiter) exchange(batch []*fetch) {
 	permit, err := l.link.breaker.Allow()
@@ -103,9 +118,9 @@ func (l *Limiter) exchange(batch []*fetch) {
 		f.sent, f.err = sent, err
 	}
 	if err == nil {
-		ctx, cancel := context.WithDeadline(l.ctx, l.time(batch[len(batch)-1].due)) // the rest has nobody who waits any longer
+		ctx, done := l.guard(permit)
 		run(ctx, l.client, batch)
-		cancel()
+		done()
 		l.roundTrips.Add(1)
 		l.fetches.Add(uint64(len(batch)))
 		permit.Record(l.outcome(batch))

@@ -83,7 +83,7 @@ func TestAFleetAdmitsTheRateAndNeverMoreThanItsBound(t *testing.T) {
 			for range 8 {
 				fleet = append(fleet, newLimiter(t, s.url(), c))
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), runFor(3*time.Second))
+			ctx, cancel := context.WithTimeout(t.Context(), runFor(2*time.Second))
 			defer cancel()
 			begun := time.Now()
 			var wg sync.WaitGroup

@@ -1,7 +1,6 @@
 package redisbucket
 
 import (
-	"context"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -70,15 +69,16 @@ func (l *Limiter) beat() bool {
 	if err != nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, l.cfg.Timeout)
-	defer cancel()
+	begun := l.clock()
+	ctx, done := l.guard(permit)
+	defer done()
 	n, err := live(ctx, l.client, l.membersKey(), l.id, livesFor*l.cfg.Heartbeat.Milliseconds())
 	l.roundTrips.Add(1)
 	switch {
 	case err == nil:
 		l.members.counted(n)
-		permit.Record(breaker.Success)
-		return true
+		permit.Record(breaker.Success) // unless it was late
+		return l.clock()-begun < l.timeout
 	case l.ctx.Err() != nil:
 		permit.Record(breaker.Ignored)
 	default:

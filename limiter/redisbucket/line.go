@@ -182,9 +182,7 @@ func (e *entry) ring() {
 	if e.line.closed || e.line.first == nil {
 		return
 	}
-	if f := e.fetch; f != nil && e.alone == nil && now >= f.due {
-		e.fail(now, f.queued, context.DeadlineExceeded)
-	}
+	e.overdue(now)
 	if e.alone == nil && e.fetch != nil {
 		e.dismissLate(now)
 	}

@@ -183,7 +183,7 @@ func (tr *trial) finish(t *testing.T) (admitted float64, elapsed time.Duration) 
 	return float64(tr.load.got.Load()), elapsed
 }
 
-const away = time.Second // that Redis is, once all know of it
+const away = 600 * time.Millisecond // that Redis is, once all know of it
 
 func TestWithoutRedisEachProcessAdmitsItsShare(t *testing.T) {
 	for _, o := range outages {

@@ -217,7 +217,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silence{}) // it tells of each connection that is refused
-	os.Exit(runTests(m)) //nolint:forbidigo // this is main, of a test binary
+	os.Exit(runTests(m))       //nolint:forbidigo // this is main, of a test binary
 }
 
 // runTests is the process of a child if it was started as one.
@@ -235,3 +235,10 @@ func runTests(m *testing.M) int {
 type silence struct{}
 
 func (silence) Printf(context.Context, string, ...any) {}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
