@@ -27,7 +27,8 @@ type Config struct {
 
 	// Forget is how long a tenant with nothing queued or running is remembered, its
 	// counters and its measured service time with it; default 1 minute. A tenant in debt
-	// is remembered until virtual time has caught up with it.
+	// is remembered until virtual time has caught up with it, and one with a Rate until
+	// its bucket is full.
 	Forget time.Duration
 
 	// OnRelief, if not nil, is called without a lock held after Holding has turned false,
