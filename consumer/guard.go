@@ -32,7 +32,7 @@ func (c *Consumer) newDownstreams(m *Mux) (downstreams, error) {
 	var ds downstreams
 	for _, name := range m.downstreams() {
 		s := &downstreamState{name: name, settled: newCounters(outcomes), born: time.Now()}
-		s.gate.c, s.gate.d = c, s
+		s.gate.c, s.gate.d, s.rest.born = c, s, s.born
 		if err := s.guard(c.cfg.downstream(name), c.cfg.SharedRate); err != nil {
 			return nil, fmt.Errorf("consumer: Downstreams[%s]: %w", name, err)
 		}

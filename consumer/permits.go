@@ -29,6 +29,9 @@ func (s *downstreamState) acquire(now time.Time) (p permits, ok bool) {
 }
 
 func (s *downstreamState) take(p *permits, now time.Time) (ok bool) {
+	if s.rest.streak.Load() >= restAfter && s.rest.resting(now) {
+		return false
+	}
 	if s.limiter != nil {
 		if p.limit, ok = s.limiter.TryAcquireAt(now); !ok {
 			return false

@@ -17,6 +17,8 @@ const (
 // started for it, longer each time, until a success.
 type rest struct {
 	streak atomic.Int64 // overload answers since the last success
+	born   time.Time
+	ends   atomic.Int64 // until, ns since born: for who starts a run
 
 	mu    sync.Mutex // guards the rest
 	times int        // rests since the last success
@@ -47,8 +49,14 @@ func (r *rest) overloaded(now time.Time) time.Duration {
 	length := growing(overloadMin, overloadMax, r.times)
 	r.times++
 	r.until = now.Add(length)
+	r.ends.Store(int64(r.until.Sub(r.born)))
 	return length
 }
+
+// resting reports whether nothing may be started now. The gate says the same to the
+// scheduler, a moment later: a downstream that answers at once could take a whole queue
+// in that moment.
+func (r *rest) resting(now time.Time) bool { return int64(now.Sub(r.born)) < r.ends.Load() }
 
 // end returns when the present rest ends, or the last one did.
 func (r *rest) end() time.Time {
