@@ -18,8 +18,20 @@ import (
 // spillway is ours with everything on: tenants, fairness, leases, metrics.
 var spillway = contestant{name: "Spillway, 16 workers", start: startSpillway}
 
+// guarded is ours with a limit and a breaker for what the handlers call, as one that is
+// configured has.
+var guarded = contestant{name: "Spillway, 16 workers, limit and breaker", start: startGuarded}
+
 func startSpillway(ctx context.Context, r *race) (func() (string, error), error) {
-	cfg := consumer.Config{Stream: r.stream, Durable: r.durable, AckWait: ackWait, Workers: workers}
+	return startWith(ctx, r, nil)
+}
+
+func startGuarded(ctx context.Context, r *race) (func() (string, error), error) {
+	return startWith(ctx, r, map[string]consumer.Downstream{consumer.DefaultDownstream: {}})
+}
+
+func startWith(ctx context.Context, r *race, downstreams map[string]consumer.Downstream) (func() (string, error), error) {
+	cfg := consumer.Config{Stream: r.stream, Durable: r.durable, AckWait: ackWait, Workers: workers, Downstreams: downstreams}
 	s, err := runSpillway(ctx, r.js, cfg, func(*consumer.Message) {
 		r.begin()
 		r.handle()

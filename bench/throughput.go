@@ -28,7 +28,7 @@ func throughput(ctx context.Context, e *env) ([]row, error) {
 	n := orDefault(e.messages, 200_000)
 	courses := []course{
 		{backlog{"ONE", n, 1, payloadBytes}, everybody, 1},
-		{backlog{"HUNDRED", n, 100, payloadBytes}, slices.Concat(everybody, []contestant{watermillAsync}), 1},
+		{backlog{"HUNDRED", n, 100, payloadBytes}, slices.Concat(everybody, []contestant{guarded, watermillAsync}), 1},
 		{backlog{"TENTHOUSAND", n, 10_000, payloadBytes}, everybody, 0.8},
 		{backlog{"SHORT", max(n/10, 1), 100, payloadBytes}, []contestant{watermillSync}, 0},
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/spillwaymq/spillway/internal/envelope"
+	"github.com/spillwaymq/spillway/limiter"
 )
 
 // Config says what a Consumer takes, in what bounds, and what happens to work
@@ -50,6 +51,13 @@ type Config struct {
 	// forgotten. A policy that is not valid is logged, and Tenants stands. It is called
 	// from several goroutines and must not block.
 	PolicyFor func(tenant string, p *TenantPolicy)
+	// Downstreams says by name how that is protected which routes call. A downstream that a
+	// route names and that is not here is protected by the defaults; the one of routes that
+	// name none, "default", only if it is here. One that no route names is an error.
+	Downstreams map[string]Downstream
+	// SharedRate makes the limiter of a Downstream with SharedRate, for all that share key,
+	// which is its name. New calls it, and needs it if there is such a one.
+	SharedRate func(key string, r limiter.Rate) (RateLimiter, error)
 	// Retry says when a failed message is tried again, and how often.
 	Retry Retry
 	// DeadLetter is where messages go that nobody can handle. Default
@@ -111,6 +119,9 @@ type TenantPolicy struct {
 	// MaxInFlight is how many messages of the tenant run at once in this process.
 	// Default 0: no cap.
 	MaxInFlight int
+	// Rate is how many messages of the tenant start in a time in this process, in bursts of
+	// Rate.Burst. Default: no bound.
+	Rate limiter.Rate
 	// OnOverflow is what happens at the high watermark. Default OverflowSpill.
 	OnOverflow OverflowPolicy
 }

@@ -39,10 +39,12 @@ type Consumer struct {
 	shared      budget // of the main lane and the overflow lanes
 	spillBudget budget // of the overflow lanes, a part of shared
 	pacer       pacer
-	rests       rests
 	alarms      alarms
 
 	downstreams downstreams
+	unrouted    counters[Outcome] // settled without a route
+	noise       noise
+	halted      atomic.Int32 // downstreams that their breaker or a rest keeps from work
 	deadLetters counters[Reason]
 	observers   observers // fixed when Run begins
 
@@ -74,19 +76,25 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 	if err := errors.Join(cfg.validate(), muxErr); err != nil {
 		return nil, err
 	}
+	if err := cfg.checkUse(mux); err != nil {
+		return nil, err
+	}
 	c := &Consumer{
 		cfg: cfg, js: js, nc: js.Conn(), apiPrefix: envelope.APIPrefix(js.Options()),
 		log: cfg.Logger, logs: newLogs(cfg.Logger),
 		leases: newLeases(cfg.AckWait), outbox: newOutbox(), held: newTally(), state: StateNew,
-		deadLetters: newCounters(reasons),
+		deadLetters: newCounters(reasons), unrouted: newCounters(outcomes),
 	}
-	c.mux = mux.bind(&c.downstreams)
-	c.keeper = newKeeper(c)
 	queues, err := c.newQueues()
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
 	c.queues = queues
+	if c.downstreams, err = c.newDownstreams(mux); err != nil {
+		return nil, err
+	}
+	c.mux = mux.bind(c.downstreams)
+	c.keeper = newKeeper(c)
 	c.lanes = c.newLanes()
 	c.leases.lanes = slices.Clone(c.lanes)
 	c.spillway = spillway{c: c, flows: make(map[flowKey]*flow)}
@@ -130,7 +138,7 @@ func (c *Consumer) newQueues() (*tenants.Queues[*delivery], error) {
 func (p TenantPolicy) queuePolicy(bytes int64) tenants.Policy {
 	q := tenants.Policy{
 		Queue: p.Queue, Bytes: bytes, High: p.High, Low: p.Low,
-		Weight: p.Weight, MaxInFlight: p.MaxInFlight,
+		Weight: p.Weight, MaxInFlight: p.MaxInFlight, Rate: tenants.Rate(p.Rate),
 	}
 	if p.OnOverflow == OverflowHold {
 		q.Hold = true

@@ -57,17 +57,35 @@
 //
 // # What ends a handler, and what it means
 //
-//	nil                            acked
-//	an error, a panic              retried with backoff; an attempt is spent
-//	an error after its Timeout     retried with backoff; an attempt is spent
-//	RetryAfter(err, d)             retried after d; an attempt is spent
-//	Overloaded(err, d)             stays at the head of its queue for d; no attempt is spent
-//	DeadLetter(err)                dead-lettered
-//	an error after the lease was   handed back; no attempt is spent
+//	                               the message                   attempt    limiter   breaker
+//	nil                            acked                         –          success   success
+//	an error, a panic              retried with backoff          spent      ignored   failure
+//	an error after its Timeout     retried with backoff          spent      drop      failure
+//	RetryAfter(err, d)             retried after d               spent      ignored   ignored
+//	Overloaded(err, d)             at the head of its queue      not spent  drop      ignored
+//	                               for d
+//	DeadLetter(err)                dead-lettered                 ends       success   success
+//	an error after the lease was   handed back                   not spent  ignored   ignored
 //	lost or the drain ran out
 //
-// After Retry.MaxAttempts failed runs a message is dead-lettered. A downstream whose
-// runs end in nothing but Overloaded rests, with growing backoff.
+// After Retry.MaxAttempts failed runs a message is dead-lettered.
+//
+// # Downstreams
+//
+// What a handler calls is a downstream. It has a concurrency limit, a breaker and, if it is
+// given one, a rate. A message waits in its tenant's queue until a worker and its downstream
+// are both free, and those for other downstreams pass it by:
+//
+//	queues of tenants ─┬─ for billing ─▶ gate: limit, breaker, rest, rate ─┬─▶ workers
+//	                   └─ for mail ────▶ gate ─────────────────────────────┘
+//
+// A closed gate costs no attempt and hands nothing back: leases are kept. When the breaker
+// has been open long enough a message is tried; it spends an attempt if it fails, and the
+// next to be tried is another. A downstream whose runs end in nothing but Overloaded rests,
+// longer each time. While no downstream takes anything the pull stops, but for what a
+// breaker wants to try. The routes that name no downstream share one called "default", which
+// has neither limit nor breaker unless Config.Downstreams has it: nobody knows what is behind
+// it, and the failures of one tenant would keep all the others from it.
 //
 // # Guarantees
 //
@@ -90,9 +108,10 @@
 //
 // config, defaults, validate, message, handler, mux, reach, vocabulary, consumer: the
 // surface. lane, slot, pull, status, budget, mix: asking the server. delivery, admit,
-// enqueue, pacer: taking in. work, context, handle, rest: running. settle, outbox, lease,
+// enqueue, pacer: taking in. work, context, handle: running. downstream,
+// guard, gate, permits, rest, standstill: when, and whether at all. settle, outbox, lease,
 // held: ending. copy, move, retry, deadletter: ending as a copy elsewhere. spill: what
 // overflows; overflow: how it comes back. topology,
-// keeper: streams and consumers. run, drain, tally, alarms: life and end. snapshot, observer,
-// counters, logs: what it tells.
+// keeper: streams and consumers. run, drain, tally, alarms: life and end. snapshot,
+// downstreamstate, waiting, stuck, noise, observer, counters, logs: what it tells.
 package consumer

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/spillwaymq/spillway/consumer"
+	"github.com/spillwaymq/spillway/limiter"
 )
 
 // connect starts a NATS server for an example; a real program connects to its own.
@@ -93,6 +94,22 @@ func ExampleMux() {
 	// Output:
 	// invoice for acme
 	// something else: jobs.acme.resize
+}
+
+func ExampleDownstream() {
+	cfg := consumer.Config{
+		Stream: "JOBS", Durable: "worker",
+		Downstreams: map[string]consumer.Downstream{
+			"billing": {
+				Limit:   consumer.Limit{Algorithm: limiter.SLO, Target: 250 * time.Millisecond},
+				Breaker: consumer.Breaker{FailureRatio: 0.3, Open: 10 * time.Second},
+				Rate:    limiter.Rate{Events: 500, Per: time.Second, Burst: 100},
+			},
+			"legacy": {Limit: consumer.Limit{Algorithm: limiter.Fixed}}, // a mistake
+		},
+	}
+	fmt.Println(cfg.Validate())
+	// Output: consumer: Downstreams[legacy].Limit.Max is 0, must be at least 1 for fixed, it is the limit
 }
 
 func ExampleRetryAfter() {

@@ -3,14 +3,19 @@ package consumer
 import (
 	"errors"
 	"time"
+
+	"github.com/spillwaymq/spillway/breaker"
+	"github.com/spillwaymq/spillway/limiter"
 )
 
 // ending is what the end of a run means for its message.
 type ending struct {
 	result Result
 	action action
-	err    error         // for actionRetry and actionDeadLetter
-	delay  time.Duration // for actionRetry, actionHandBack, actionPostpone and actionRequeue
+	err    error           // for actionRetry and actionDeadLetter
+	limit  limiter.Outcome // what the run tells the limiter of its downstream
+	health breaker.Result  // and the breaker
+	delay  time.Duration   // for actionRetry, actionHandBack, actionPostpone and actionRequeue
 }
 
 type action uint8
@@ -30,8 +35,8 @@ const (
 // package comment, line by line.
 func (c *Consumer) conclude(d *delivery, err error, now time.Time) ending {
 	if err == nil {
-		c.rests.success(d.route.state)
-		return ending{result: ResultSuccess, action: actionAck}
+		d.route.state.rest.success()
+		return ending{result: ResultSuccess, action: actionAck, limit: limiter.Success, health: breaker.Success}
 	}
 	if _, cause := d.run().ended(); cause != nil {
 		return c.concludeCanceled(d, cause)
@@ -39,14 +44,18 @@ func (c *Consumer) conclude(d *delivery, err error, now time.Time) ending {
 	verdict, delay := verdictOf(err)
 	switch verdict {
 	case verdictDeadLetter:
-		c.rests.success(d.route.state)
-		return ending{result: ResultDeadLetter, action: actionDeadLetter, err: err}
+		d.route.state.rest.success()
+		return ending{result: ResultDeadLetter, action: actionDeadLetter, err: err, limit: limiter.Success, health: breaker.Success}
 	case verdictOverloaded:
 		return c.concludeOverloaded(d, delay, now)
 	case verdictRetryAfter:
-		return ending{result: ResultError, action: actionRetry, err: err, delay: delay}
+		return ending{result: ResultError, action: actionRetry, err: err, delay: delay, limit: limiter.Ignore, health: breaker.Ignored}
 	}
-	return ending{result: resultOf(d, err, now), action: actionRetry, err: err, delay: c.backoff(d.msg.Attempt)}
+	end := ending{result: resultOf(d, err, now), action: actionRetry, err: err, delay: c.backoff(d.msg.Attempt), limit: limiter.Ignore, health: breaker.Failure}
+	if end.result == ResultTimeout {
+		end.limit = limiter.Drop
+	}
+	return end
 }
 
 // resultOf tells a plain failure from a panic and from a timeout.
@@ -64,28 +73,29 @@ func resultOf(d *delivery, err error, now time.Time) Result {
 // attempt. What lost its lease is not given back, for it is no longer ours to give,
 // unless the server has delivered it to us again: handBack knows.
 func (c *Consumer) concludeCanceled(d *delivery, cause error) ending {
+	end := ending{result: ResultCanceled, action: actionGiveBack, limit: limiter.Ignore, health: breaker.Ignored}
 	switch {
 	case errors.Is(cause, ErrLeaseLost):
-		return ending{result: ResultCanceled, action: actionHandBack, delay: handBackDelay}
+		end.action, end.delay = actionHandBack, handBackDelay
 	case d.lane.kind == LaneSuspect && c.movable(d):
-		return ending{result: ResultCanceled, action: actionSuspect}
+		end.action = actionSuspect
 	}
-	return ending{result: ResultCanceled, action: actionGiveBack}
+	return end
 }
 
 // concludeOverloaded keeps the message at the head of its queue. A suspect waits in
 // the retry lane instead: the other suspects of the fleet are behind it.
 func (c *Consumer) concludeOverloaded(d *delivery, delay time.Duration, now time.Time) ending {
-	d.route.state.overloads.Add(1)
-	c.rests.overloaded(c, d.route.state, now)
+	d.route.state.overloaded(now)
 	if delay <= 0 {
 		delay = growing(overloadMin, overloadMax, int(d.overloads))
 	}
 	d.overloads++
+	end := ending{result: ResultOverloaded, action: actionRequeue, delay: delay, limit: limiter.Drop, health: breaker.Ignored}
 	if d.lane.kind == LaneSuspect && c.movable(d) {
-		return ending{result: ResultOverloaded, action: actionPostpone, delay: delay}
+		end.action = actionPostpone
 	}
-	return ending{result: ResultOverloaded, action: actionRequeue, delay: delay}
+	return end
 }
 
 // act does what the end of a run means for its message. The scheduler knows of the

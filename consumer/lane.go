@@ -57,6 +57,7 @@ type lane struct {
 
 	failures int       // requests lost since the last sign of life
 	notUntil time.Time // no request before this
+	trickled time.Time // the last request while no downstream took anything
 
 	budget    budget      // shared
 	held      heldTable   // shared; guarded by leases.mu

@@ -121,7 +121,7 @@ func (m *Mux) checkPair(a, b string) error {
 }
 
 // bind returns a copy of m whose routes know the state of their downstreams.
-func (m *Mux) bind(ds *downstreams) *Mux {
+func (m *Mux) bind(ds downstreams) *Mux {
 	bound := new(Mux)
 	for _, r := range m.routes {
 		r.state = ds.get(r.Downstream)

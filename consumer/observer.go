@@ -72,6 +72,8 @@ const (
 	PauseEmpty        PauseReason = "empty"        // an overflow has nothing more
 	PauseQueue        PauseReason = "queue"        // the queue of an overflow is shedding still
 	PauseWorkers      PauseReason = "workers"      // a suspect waits for an idle worker
+	PauseBreaker      PauseReason = "breaker"      // no downstream may run, one at least for its breaker
+	PauseRest         PauseReason = "rest"         // every downstream rests after nothing but overload
 )
 
 // Observer is told what happens, as it happens. Any of its funcs may be nil. They
@@ -87,6 +89,11 @@ type Observer struct {
 	Shed func(Shed)
 	// DeadLettered is called when a dead letter was confirmed.
 	DeadLettered func(DeadLettered)
+	// BreakerTurned is called when the breaker of a downstream has changed its state.
+	BreakerTurned func(BreakerTurned)
+	// Noisy is called when a tenant began or ceased to take more than two thirds of the
+	// workers while others had work too.
+	Noisy func(Noisy)
 	// LaneReset is called when a pull loop had to begin anew.
 	LaneReset func(LaneReset)
 }
@@ -127,6 +134,24 @@ type DeadLettered struct {
 	Sequence uint64
 	Err      string
 }
+
+// BreakerTurned tells of one change of the state of a breaker.
+type BreakerTurned struct {
+	Downstream string
+	From, To   BreakerState
+	Why        string    // failures, slow_calls, open_ended, probe_failed, probe_slow or probes_succeeded
+	Until      time.Time // if To is open: when a message will be tried
+}
+
+// BreakerState is the state of a breaker.
+type BreakerState string
+
+// The states of a breaker.
+const (
+	BreakerClosed   BreakerState = "closed"
+	BreakerOpen     BreakerState = "open"      // no message starts
+	BreakerHalfOpen BreakerState = "half_open" // some do, to see whether it goes
+)
 
 // LaneReset tells of a pull loop that had to begin anew.
 type LaneReset struct {
@@ -173,6 +198,22 @@ func (os observers) deadLettered(e DeadLettered) {
 func (os observers) laneReset(e LaneReset) {
 	for i := range os {
 		if f := os[i].LaneReset; f != nil {
+			f(e)
+		}
+	}
+}
+
+func (os observers) breakerTurned(e BreakerTurned) {
+	for i := range os {
+		if f := os[i].BreakerTurned; f != nil {
+			f(e)
+		}
+	}
+}
+
+func (os observers) noisy(e Noisy) {
+	for i := range os {
+		if f := os[i].Noisy; f != nil {
 			f(e)
 		}
 	}

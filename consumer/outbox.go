@@ -245,7 +245,7 @@ func (c *Consumer) count(n *note) {
 	if d.route != nil {
 		d.route.state.settled.add(n.outcome)
 	} else {
-		c.downstreams.get("").settled.add(n.outcome)
+		c.unrouted.add(n.outcome)
 	}
 	c.observers.settled(Settled{Tenant: d.msg.Tenant, Downstream: d.downstream(), Lane: d.lane.kind, Outcome: n.outcome})
 }

@@ -11,11 +11,17 @@ import (
 
 // pull sends as many requests as the lane may.
 func (l *lane) pull(now time.Time) {
-	if !l.slotFree() {
+	still := l.standstill()
+	if still == "" && !l.slotFree() {
 		return
 	}
 	reason := l.blocked(now)
-	if reason == "" {
+	switch {
+	case reason != "":
+	case still != "":
+		reason = still
+		l.trickle(now)
+	default:
 		reason = l.request(now)
 	}
 	l.state.mu.Lock()

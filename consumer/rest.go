@@ -13,90 +13,54 @@ const (
 	restAfter   = 5 // overload answers without a success between them
 )
 
-// downstreamState is what is counted and known of one downstream.
-type downstreamState struct {
-	name      string
-	settled   counters[Outcome]
-	overloads counter
-	streak    atomic.Int64 // overload answers since the last success
-	rests     int          // rests since the last success; guarded by rests.mu
-	until     time.Time    // end of the present rest; guarded by rests.mu
+// A rest lets a downstream that answers nothing but overload alone for a while: nothing is
+// started for it, longer each time, until a success.
+type rest struct {
+	streak atomic.Int64 // overload answers since the last success
+	born   time.Time
+	ends   atomic.Int64 // until, ns since born: for who starts a run
+
+	mu    sync.Mutex // guards the rest
+	times int        // rests since the last success
+	until time.Time  // end of the present or the last one
 }
 
-// downstreams are all downstreams that a message named so far, which the routes
-// bound.
-type downstreams struct {
-	mu     sync.RWMutex
-	byName map[string]*downstreamState
-}
-
-func (ds *downstreams) get(name string) *downstreamState {
-	ds.mu.RLock()
-	s := ds.byName[name]
-	ds.mu.RUnlock()
-	if s != nil {
-		return s
-	}
-	ds.mu.Lock()
-	defer ds.mu.Unlock()
-	if ds.byName == nil {
-		ds.byName = make(map[string]*downstreamState)
-	}
-	if s = ds.byName[name]; s == nil {
-		s = &downstreamState{name: name, settled: newCounters(outcomes)}
-		ds.byName[name] = s
-	}
-	return s
-}
-
-func (ds *downstreams) all() []*downstreamState {
-	ds.mu.RLock()
-	defer ds.mu.RUnlock()
-	all := make([]*downstreamState, 0, len(ds.byName))
-	for _, s := range ds.byName {
-		all = append(all, s)
-	}
-	return all
-}
-
-// rests let a downstream that answers nothing but overload alone for a while:
-// nothing is started for it, longer each time, until a success.
-type rests struct{ mu sync.Mutex }
-
-func (r *rests) success(s *downstreamState) {
-	if s.streak.Load() == 0 {
+func (r *rest) success() {
+	if r.streak.Load() == 0 {
 		return
 	}
-	s.streak.Store(0)
+	r.streak.Store(0)
 	r.mu.Lock()
-	s.rests = 0
+	r.times = 0
 	r.mu.Unlock()
 }
 
-func (r *rests) overloaded(c *Consumer, s *downstreamState, now time.Time) {
-	if s.streak.Add(1) < restAfter {
-		return
+// overloaded takes in an overload answer, and returns how long a rest that begins with it
+// is; 0: none does.
+func (r *rest) overloaded(now time.Time) time.Duration {
+	if r.streak.Add(1) < restAfter {
+		return 0
 	}
-	r.mu.Lock()
-	if now.Before(s.until) {
-		r.mu.Unlock()
-		return
-	}
-	rest := growing(overloadMin, overloadMax, s.rests)
-	s.rests++
-	s.until = now.Add(rest)
-	r.mu.Unlock()
-	c.queues.SetOpen(s.name, false)
-	c.alarms.after(rest, func() { c.queues.SetOpen(s.name, true) })
-	c.log.Info("a downstream answers nothing but overload and rests", "downstream", s.name, "for", rest)
-}
-
-// until returns when the present rest of s ends, or the zero time.
-func (r *rests) until(s *downstreamState, now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now.Before(s.until) {
-		return s.until
+	if now.Before(r.until) {
+		return 0
 	}
-	return time.Time{}
+	length := growing(overloadMin, overloadMax, r.times)
+	r.times++
+	r.until = now.Add(length)
+	r.ends.Store(int64(r.until.Sub(r.born)))
+	return length
+}
+
+// resting reports whether nothing may be started now. The gate says the same to the
+// scheduler, a moment later: a downstream that answers at once could take a whole queue
+// in that moment.
+func (r *rest) resting(now time.Time) bool { return int64(now.Sub(r.born)) < r.ends.Load() }
+
+// end returns when the present rest ends, or the last one did.
+func (r *rest) end() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.until
 }

@@ -47,6 +47,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	cr := &crew{fatal: make(chan error, 1)}
 	cr.post.Go(c.post)
 	c.startHelpers(helpCtx, cr)
+	c.downstreams.review() // before anything starts
 	c.startWorkers(base, cr)
 	for _, l := range c.lanes {
 		cr.lanes.Go(func() { l.run(laneCtx) })
@@ -123,6 +124,7 @@ func (c *Consumer) startHelpers(ctx context.Context, cr *crew) {
 	cr.helpers.Go(func() { c.mover.run(ctx) })
 	cr.helpers.Go(func() { c.keepLeases(ctx) })
 	cr.helpers.Go(func() { c.watchLeases(ctx) })
+	cr.helpers.Go(func() { every(ctx, noiseTick, c.listen) })
 	cr.helpers.Go(func() {
 		if err := c.keeper.run(ctx); err != nil {
 			cr.fatal <- err

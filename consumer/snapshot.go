@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/spillwaymq/spillway/limiter"
+	"github.com/spillwaymq/spillway/tenants"
 )
 
 // Snapshot is the state of a Consumer at one moment: plain data, the caller's to
@@ -36,6 +39,9 @@ type Snapshot struct {
 	Downstreams []DownstreamState `json:"downstreams"`
 	Tenants     []TenantState     `json:"tenants"`
 	DeadLetters map[Reason]uint64 `json:"dead_letters"`
+
+	// StuckHandlers are those of Stuck that are so longest, 100 at most.
+	StuckHandlers []StuckHandler `json:"stuck_handlers"`
 }
 
 // State is where a Consumer is in its life.
@@ -68,15 +74,6 @@ type LaneState struct {
 	LastMessage time.Time   `json:"last_message,omitzero"`
 }
 
-// DownstreamState is one downstream.
-type DownstreamState struct {
-	Downstream string             `json:"downstream"`
-	Queued     int                `json:"queued"`
-	Settled    map[Outcome]uint64 `json:"settled"`
-	Overloads  uint64             `json:"overloads"`
-	RestsUntil time.Time          `json:"rests_until,omitzero"` // after nothing but overload answers
-}
-
 // TenantState is one tenant that has, or lately had, messages here.
 type TenantState struct {
 	Tenant      string        `json:"tenant"`
@@ -85,15 +82,15 @@ type TenantState struct {
 	InFlight    int           `json:"in_flight"`
 	Weight      float64       `json:"weight"`
 	MaxInFlight int           `json:"max_in_flight"`
+	Rate        string        `json:"rate,omitempty"` // like 100/s; "": no bound
 	Shedding    bool          `json:"shedding"`
 	Finished    uint64        `json:"finished"`
 	WorkerTime  time.Duration `json:"worker_time_ns"`
-	Overflow    uint64        `json:"overflow"`        // messages in its overflow: on their way there, in the stream, and waiting behind it
-	Oldest      time.Time     `json:"oldest,omitzero"` // arrival of the oldest queued message
+	Overflow    uint64        `json:"overflow"`          // messages in its overflow: on their way there, in the stream, and waiting behind it
+	Oldest      time.Time     `json:"oldest,omitzero"`   // arrival of the oldest queued message
+	Waiting     *Waiting      `json:"waiting,omitempty"` // nil: nothing of it waits
+	Noisy       bool          `json:"noisy"`             // see Observer.Noisy
 }
-
-// stuckHandler is how long after the end of its context a handler counts as stuck.
-const stuckHandler = 5 * time.Second
 
 // Snapshot returns the present state. It is made from counters and a pass over what
 // is held, and asks the server nothing.
@@ -120,7 +117,7 @@ func (c *Consumer) Snapshot() Snapshot {
 		s.NotReady = err.Error()
 	}
 	held := c.surveyHeld(now)
-	s.HeldBytes, s.Stuck, s.OldestAge = held.bytes, held.stuck, held.oldest
+	s.HeldBytes, s.Stuck, s.StuckHandlers, s.OldestAge = held.bytes, held.stuck, held.list, held.oldest
 	for _, l := range c.allLanes() {
 		state := l.snapshot()
 		s.Lanes = append(s.Lanes, state)
@@ -136,6 +133,7 @@ func (c *Consumer) Snapshot() Snapshot {
 type heldSurvey struct {
 	bytes  int64
 	stuck  int
+	list   stuckList
 	oldest time.Duration
 	byLane map[Lane]uint64
 }
@@ -146,20 +144,18 @@ func (c *Consumer) surveyHeld(now time.Time) heldSurvey {
 		h.bytes += int64(d.size)
 		h.byLane[d.lane.kind]++
 		h.oldest = max(h.oldest, now.Sub(d.msg.Published))
-		if started := d.started.Load(); started != 0 && d.stuck(time.Unix(0, started), now) {
+		nanos := d.started.Load()
+		if nanos == 0 {
+			return
+		}
+		started := time.Unix(0, nanos)
+		if since := d.stuckSince(started, now); !since.IsZero() {
 			h.stuck++
+			h.list.add(d, started, since)
 		}
 	})
+	h.list.cut()
 	return h
-}
-
-// stuck reports whether the handler of a running delivery ignores the end of its
-// context. It goes by what may be read while the handler runs.
-func (d *delivery) stuck(started, now time.Time) bool {
-	if ended, _ := d.run().ended(); !ended.IsZero() {
-		return now.Sub(ended) > stuckHandler
-	}
-	return d.route.Timeout > 0 && now.Sub(started) > d.route.Timeout+stuckHandler
 }
 
 func (l *lane) snapshot() LaneState {
@@ -185,23 +181,12 @@ func (l *lane) snapshot() LaneState {
 	return s
 }
 
-func (c *Consumer) downstreamStates(now time.Time) []DownstreamState {
-	queued := make(map[string]int)
-	for class, stat := range c.queues.Classes() {
-		queued[class] = stat.Queued
+// rateText is r as limiter.ParseRate reads it.
+func rateText(r tenants.Rate) string {
+	if r == (tenants.Rate{}) {
+		return ""
 	}
-	var states []DownstreamState
-	for _, d := range c.downstreams.all() {
-		states = append(states, DownstreamState{
-			Downstream: d.name,
-			Queued:     queued[d.name],
-			Settled:    d.settled.snapshot(),
-			Overloads:  d.overloads.Load(),
-			RestsUntil: c.rests.until(d, now),
-		})
-	}
-	slices.SortFunc(states, func(a, b DownstreamState) int { return cmp.Compare(a.Downstream, b.Downstream) })
-	return states
+	return limiter.Rate(r).String()
 }
 
 func (c *Consumer) tenantStates() []TenantState {
@@ -220,11 +205,14 @@ func (c *Consumer) tenantStates() []TenantState {
 			InFlight:    stat.InFlight,
 			Weight:      stat.Weight,
 			MaxInFlight: stat.MaxInFlight,
+			Rate:        rateText(stat.Rate),
 			Shedding:    stat.Over,
 			Finished:    stat.Finished,
 			WorkerTime:  stat.WorkerTime,
 			Overflow:    spilled,
 			Oldest:      stat.Oldest,
+			Waiting:     c.waitingOf(stat),
+			Noisy:       c.noise.isNoisy(name),
 		})
 	}
 	for name, spilled := range overflow { // of whom nothing is here

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/limiter"
 )
 
 // Bounds of the config.
@@ -55,6 +57,7 @@ func (cfg Config) validate() error {
 	c.that(cfg.DeadLetter.MaxBytes == -1 || cfg.DeadLetter.MaxBytes > 0, "DeadLetter.MaxBytes is %d, must be positive, or -1 for no bound", cfg.DeadLetter.MaxBytes)
 	cfg.Retry.validate(&c)
 	cfg.Tenants.validate(&c, "Tenants")
+	cfg.validateDownstreams(&c)
 	return c.err()
 }
 
@@ -79,6 +82,9 @@ func (p TenantPolicy) validate(c *check, field string) {
 	between(c, field+".Low", p.Low, 0, p.High)
 	between(c, field+".Weight", p.Weight, minWeight, maxWeight)
 	between(c, field+".MaxInFlight", p.MaxInFlight, 0, maxWorkers)
+	if p.Rate != (limiter.Rate{}) {
+		c.rate(field+".Rate", p.Rate)
+	}
 	c.that(slices.Contains(OverflowPolicies(), p.OnOverflow), "%s.OnOverflow is %q, must be one of %q", field, p.OnOverflow, OverflowPolicies())
 }
 

@@ -19,7 +19,20 @@ func Results() []Result {
 func PauseReasons() []PauseReason {
 	return []PauseReason{
 		PauseDisconnected, PauseConsumer, PauseBackoff, PauseMoves, PauseHold, PauseBuffer,
-		PauseEmpty, PauseQueue, PauseWorkers,
+		PauseEmpty, PauseQueue, PauseWorkers, PauseBreaker, PauseRest,
+	}
+}
+
+// BreakerStates returns all states of a breaker.
+func BreakerStates() []BreakerState {
+	return []BreakerState{BreakerClosed, BreakerOpen, BreakerHalfOpen}
+}
+
+// WaitReasons returns all reasons for which a tenant waits.
+func WaitReasons() []WaitReason {
+	return []WaitReason{
+		WaitTurn, WaitWorkers, WaitCap, WaitRate, WaitPaused, WaitBackoff,
+		WaitDownstreamLimit, WaitDownstreamBreaker, WaitDownstreamRest, WaitDownstreamRate,
 	}
 }
 

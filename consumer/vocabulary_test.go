@@ -23,6 +23,8 @@ func TestTheVocabularyIsAllThatIsDeclared(t *testing.T) {
 		"Reason":         texts(consumer.Reasons()),
 		"OverflowPolicy": texts(consumer.OverflowPolicies()),
 		"PauseReason":    texts(consumer.PauseReasons()),
+		"WaitReason":     texts(consumer.WaitReasons()),
+		"BreakerState":   texts(consumer.BreakerStates()),
 	} {
 		want := declared[typ]
 		if len(want) == 0 || !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/spillwaymq/spillway/breaker"
+	"github.com/spillwaymq/spillway/limiter"
 	"github.com/spillwaymq/spillway/tenants"
 )
 
@@ -49,6 +51,10 @@ func (c *Consumer) linger() (job, bool) {
 // other.
 func (c *Consumer) runJob(j job) (next job, ok bool) {
 	d := j.Value
+	p, ok := d.route.state.acquire(j.Started)
+	if !ok {
+		return c.notNow(j)
+	}
 	var deadline time.Time
 	if d.route.Timeout > 0 {
 		deadline = j.Started.Add(d.route.Timeout)
@@ -59,20 +65,30 @@ func (c *Consumer) runJob(j job) (next job, ok bool) {
 	if c.leases.mayBeLost(j.Started.Sub(j.Arrived)) && c.leases.isLost(d, j.Started) {
 		c.inFlight.Add(-1)
 		d.started.Store(0)
+		d.route.state.release(p, j.Started, limiter.Ignore, breaker.Ignored)
 		c.handBack(d, handBackDelay, OutcomeHandBack) // sends nothing, unless it was delivered to us again
 		return c.queues.DoneNext(j.Started, j)
 	}
-	now, done := c.finish(j, c.call(j))
+	now, done := c.finish(j, p, c.call(j, p))
 	if !done {
 		return job{}, false
 	}
 	return c.queues.DoneNext(now, j)
 }
 
+// notNow puts a message back whose downstream has closed since it was scheduled: it has
+// not run, so nobody pays for it.
+func (c *Consumer) notNow(j job) (next job, ok bool) {
+	if !c.queues.Return(j.Started, j) {
+		c.giveBack(j.Value) // the queues are closed: it is ours again
+	}
+	return c.queues.TryNext(time.Now())
+}
+
 // call runs the handler behind a fence: a panic is an error like others, with the
 // stack of where it happened. So is a handler that ends the goroutine, for which
 // nobody is left to take the error.
-func (c *Consumer) call(j job) (err error) {
+func (c *Consumer) call(j job, p permits) (err error) {
 	returned := false
 	defer func() {
 		if returned {
@@ -84,7 +100,7 @@ func (c *Consumer) call(j job) (err error) {
 			err = p
 			return
 		}
-		if now, done := c.finish(j, &PanicError{Value: "handler called runtime.Goexit", Stack: debug.Stack()}); done {
+		if now, done := c.finish(j, p, &PanicError{Value: "handler called runtime.Goexit", Stack: debug.Stack()}); done {
 			c.queues.DoneAt(now, j)
 		}
 	}()
@@ -97,11 +113,12 @@ func (c *Consumer) call(j job) (err error) {
 // finish does what the end of a run means for its message, and returns when it was.
 // The scheduler is still to be told that the run is done, unless the message went back
 // into its queue.
-func (c *Consumer) finish(j job, err error) (now time.Time, done bool) {
+func (c *Consumer) finish(j job, p permits, err error) (now time.Time, done bool) {
 	d := j.Value
 	now = time.Now()
 	c.inFlight.Add(-1)
 	end := c.conclude(d, err, now)
+	d.route.state.release(p, now, end.limit, end.health) // before the scheduler starts another
 	d.started.Store(0)
 	d.run().free()
 	c.observers.handled(Handled{

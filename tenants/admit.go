@@ -210,6 +210,7 @@ func (q *queue) pledge() int64 {
 
 // apply gives t a new policy, at once.
 func (s *scheduler) apply(now int64, t *tenant, l *limits) {
+	s.refill(now, t, l)
 	t.limits = l
 	for _, q := range t.queues {
 		was := q.mode != normal
@@ -222,6 +223,7 @@ func (s *scheduler) apply(now int64, t *tenant, l *limits) {
 			s.raise(now, q)
 		}
 	}
+	s.dryUp(now, t)
 	if t.blocked() {
 		s.withdraw(t)
 	} else {

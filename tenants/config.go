@@ -27,7 +27,8 @@ type Config struct {
 
 	// Forget is how long a tenant with nothing queued or running is remembered, its
 	// counters and its measured service time with it; default 1 minute. A tenant in debt
-	// is remembered until virtual time has caught up with it.
+	// is remembered until virtual time has caught up with it, and one with a Rate until
+	// its bucket is full.
 	Forget time.Duration
 
 	// OnRelief, if not nil, is called without a lock held after Holding has turned false,
@@ -50,6 +51,7 @@ type Policy struct {
 
 	Weight      float64 // share of worker-time, relative to other tenants; 0.001 to 1000, default 1
 	MaxInFlight int     // most items running at once; 0: no bound
+	Rate        Rate    // how many items may start in a time; zero: no bound
 
 	// Hold makes a queue at its high mark accept what still comes, up to the total bounds,
 	// and report Holding until it is at its low mark, instead of shedding.
@@ -108,6 +110,9 @@ func (p Policy) withDefaults(messages int, bytes int64) (Policy, error) {
 	p.Queue = orDefault(p.Queue, min(defaultQueue, messages))
 	p.Bytes = orDefault(p.Bytes, max(1, bytes/4))
 	p.Weight = orDefault(p.Weight, 1)
+	var rerr error
+	p.Rate, rerr = p.Rate.withDefaults()
+	err = errors.Join(err, rerr)
 	if !(p.High > 0 && p.High <= 1) {
 		err = errors.Join(err, fmt.Errorf("Policy.High is %v: must be above 0 and at most 1", p.High))
 	}
@@ -142,6 +147,8 @@ type limits struct {
 	within                     int64 // HoldWithin, ns
 	weight                     float64
 	cap                        int
+	policy                     Rate
+	rate, burst                float64 // of policy: tokens per ns, and the most there are; 0: no rate
 	hold, paused               bool
 }
 
@@ -152,6 +159,9 @@ func (p Policy) limits() *limits {
 		high: int(max(1, math.Ceil(p.High*float64(p.Queue)))), highBytes: p.Bytes,
 		within: int64(p.HoldWithin), weight: p.Weight, cap: p.MaxInFlight,
 		hold: p.Hold, paused: p.Paused,
+	}
+	if p.Rate.Events > 0 {
+		l.policy, l.rate, l.burst = p.Rate, p.Rate.perNano(), float64(p.Rate.Burst)
 	}
 	if p.High < 1 {
 		l.highBytes = max(1, int64(math.Ceil(p.High*float64(p.Bytes))))

@@ -20,9 +20,11 @@
 //	refused
 //
 // There is one queue per tenant and class, first in first out. A class is whatever items
-// need besides a worker, say a downstream: SetOpen closes it for all tenants at once. What
-// is queued runs if its class is open, its tenant is not paused and has less running than
-// its MaxInFlight, and no Requeue has delayed the queue.
+// need besides a worker, say a downstream: SetOpen closes it for all tenants at once, OpenFor
+// opens it for so many items, SetLimit bounds how many of it run at once. What is queued runs
+// if its class is open and below its limit, its tenant is not paused, has less running than
+// its MaxInFlight and a token of its Rate, and no Requeue has delayed the queue. What finds,
+// once it was started, that it cannot run after all goes back by Return, and nobody pays.
 //
 // Classes are named by the program and never forgotten; meant are some tens at most.
 // Tenants are named by whoever sends, so their number is bounded: the busy ones by what
@@ -72,7 +74,8 @@
 // that did nothing for an hour starts at V, as one does that was never seen. Therefore a
 // tenant with F at or below V and nothing queued or running may be forgotten, and when it
 // comes back nobody can tell. Its mean service time and its pace are taken as unknown again
-// after Forget in either case.
+// after Forget in either case. So that this holds for rates, too, a tenant is remembered
+// until its bucket is full; only when 16,384 are idle may one be forgotten before that.
 //
 // A class that is closed costs nothing while it is: its queues keep their places, and their
 // tags grow old. If V has moved when it opens, what starts from it starts at V at the

@@ -129,6 +129,22 @@ func (h *heap) set(i int, e entry) {
 	h.at[e.id] = int32(i + 1)
 }
 
+// orderOf requires that id is in.
+func (h *heap) orderOf(id int32) int64 { return int64(h.entries[h.at[id]-1].order) }
+
+// sooner returns the lesser of due, if there is one, and the first of h, which is one of
+// times.
+func (h *heap) sooner(due int64, ok bool) (int64, bool) {
+	if len(h.entries) == 0 {
+		return due, ok
+	}
+	first := int64(h.entries[0].order)
+	if ok {
+		first = min(first, due)
+	}
+	return first, true
+}
+
 // shift subtracts d from every tag and restores the order, which rounding may have hurt.
 func (h *heap) shift(d float64) {
 	for i := range h.entries {

@@ -17,7 +17,9 @@ type model struct {
 	next        int
 	queues      map[modelKey]*modelQueue
 	policy      map[string]Policy
-	shut        map[string]bool
+	left        map[string]int // how many of a class may still start; absent: any number
+	limit       map[string]int
+	rates       map[string]*modelRate
 	running     []modelRun
 	ended       []modelRun
 	total, size int
@@ -43,7 +45,7 @@ const (
 func newModel(t *rapid.T) *model {
 	m := &model{
 		now: start, queues: map[modelKey]*modelQueue{},
-		policy: map[string]Policy{}, shut: map[string]bool{},
+		policy: map[string]Policy{}, left: map[string]int{}, limit: map[string]int{}, rates: map[string]*modelRate{},
 	}
 	c := Config{Messages: modelMessages, Bytes: modelBytes, Forget: 3 * time.Millisecond, Default: m.of("")}
 	var err, err2 error
@@ -160,24 +162,70 @@ func (m *model) take(t *rapid.T) {
 	q.items = q.items[1:]
 	m.count(k, j.Size, -1)
 	m.running = append(m.running, modelRun{j, j2})
+	if left, bounded := m.left[k.class]; bounded {
+		m.left[k.class] = left - 1
+	}
+	if r := m.rates[k.tenant]; r != nil {
+		r.spend(m.now, 1)
+	}
+}
+
+// A modelRate counts tokens in billionths, one for each ns that brings it.
+type modelRate struct {
+	tokens, burst int64
+	at            time.Time
+}
+
+const modelToken = int64(2 * time.Millisecond) // at one token in so long
+
+func (r *modelRate) spend(now time.Time, tokens int64) {
+	r.tokens = min(r.burst, r.tokens+int64(now.Sub(r.at))) - tokens*modelToken
+	r.tokens, r.at = min(r.burst, r.tokens), now
+}
+
+func (m *model) inClass(class string) (n int) {
+	for _, r := range m.running {
+		if r.real.Class == class {
+			n++
+		}
+	}
+	return n
 }
 
 // waits says why nothing of a queue may run.
-func (m *model) waits(k modelKey) string {
+func (m *model) waits(k modelKey) Wait {
 	p, q := m.of(k.tenant), m.queue(k)
 	switch {
 	case len(q.items) == 0:
-		return "empty"
-	case m.shut[k.class]:
-		return "class closed"
+		return "empty" // of ours alone
 	case p.Paused:
-		return "paused"
+		return WaitPaused
 	case p.MaxInFlight > 0 && m.inFlight(k.tenant) >= p.MaxInFlight:
-		return "cap"
+		return WaitCap
+	case m.dry(k.tenant):
+		return WaitRate
 	case q.gate.After(m.now):
-		return "requeued"
+		return WaitDelayed
+	case m.closed(k.class):
+		return WaitClosed
+	case m.limit[k.class] > 0 && m.inClass(k.class) >= m.limit[k.class]:
+		return WaitLimit
 	}
 	return ""
+}
+
+func (m *model) dry(tenant string) bool {
+	r := m.rates[tenant]
+	if r == nil {
+		return false
+	}
+	r.spend(m.now, 0)
+	return r.tokens < modelToken
+}
+
+func (m *model) closed(class string) bool {
+	left, bounded := m.left[class]
+	return bounded && left <= 0
 }
 
 func (m *model) end(t *rapid.T) modelRun {
@@ -215,15 +263,36 @@ func (m *model) requeue(t *rapid.T) {
 	m.real.RequeueAt(m.now, r.real, notBefore)
 	m.keeps.RequeueAt(m.now, r.keeps, notBefore)
 	k := modelKey{r.real.Tenant, r.real.Class}
+	m.putBack(k, r)
+	q := m.queue(k)
+	if notBefore.After(q.gate) {
+		q.gate = notBefore
+	}
+}
+
+// giveBack is for an item that was started and cannot run.
+func (m *model) giveBack(t *rapid.T) {
+	r := m.end(t)
+	k := modelKey{r.real.Tenant, r.real.Class}
+	was, _ := m.real.Tenant(k.tenant)
+	m.real.Return(m.now, r.real)
+	m.keeps.Return(m.now, r.keeps)
+	if is, _ := m.real.Tenant(k.tenant); is.Cost != was.Cost || is.WorkerTime != was.WorkerTime || is.Finished != was.Finished {
+		t.Fatalf("what never ran is charged: %+v was %+v", is, was)
+	}
+	m.putBack(k, r)
+	if rate := m.rates[k.tenant]; rate != nil {
+		rate.spend(m.now, -1)
+	}
+}
+
+func (m *model) putBack(k modelKey, r modelRun) {
 	q := m.queue(k)
 	at := 0
 	for at < len(q.items) && q.items[at] < r.real.Value {
 		at++
 	}
 	q.items = append(q.items[:at:at], append([]int{r.real.Value}, q.items[at:]...)...)
-	if notBefore.After(q.gate) {
-		q.gate = notBefore
-	}
 	m.count(k, r.real.Size, 1)
 }
 
@@ -236,10 +305,15 @@ func (m *model) setPolicy(t *rapid.T) {
 		Hold:        rapid.Bool().Draw(t, "hold"),
 		Paused:      rapid.IntRange(0, 3).Draw(t, "pause") == 0,
 	}
-	if err := errors.Join(m.real.SetPolicy(k.tenant, p), m.keeps.SetPolicy(k.tenant, p)); err != nil {
+	burst := rapid.IntRange(0, 2).Draw(t, "burst") // 0: no rate
+	if burst > 0 {
+		p.Rate = Rate{Events: 1, Per: time.Duration(modelToken), Burst: burst}
+	}
+	if err := errors.Join(m.real.SetPolicyAt(m.now, k.tenant, p), m.keeps.SetPolicyAt(m.now, k.tenant, p)); err != nil {
 		t.Fatal(err)
 	}
 	m.policy[k.tenant] = p
+	m.setRate(k.tenant, int64(burst)*modelToken)
 	for other, q := range m.queues {
 		if other.tenant == k.tenant {
 			q.over = len(q.items) > 0 && (m.atHigh(other) || q.over && !m.atLow(other))
@@ -247,11 +321,42 @@ func (m *model) setPolicy(t *rapid.T) {
 	}
 }
 
+// setRate keeps the tokens there are; who had no rate begins with a full bucket.
+func (m *model) setRate(tenant string, burst int64) {
+	r := m.rates[tenant]
+	switch {
+	case burst == 0:
+		delete(m.rates, tenant)
+	case r == nil:
+		m.rates[tenant] = &modelRate{burst, burst, m.now}
+	default:
+		r.spend(m.now, 0)
+		r.tokens, r.burst = min(r.tokens, burst), burst
+	}
+}
+
 func (m *model) setOpen(t *rapid.T) {
 	k, open := drawKey(t), rapid.Bool().Draw(t, "open")
 	m.real.SetOpen(k.class, open)
 	m.keeps.SetOpen(k.class, open)
-	m.shut[k.class] = !open
+	delete(m.left, k.class)
+	if !open {
+		m.left[k.class] = 0
+	}
+}
+
+func (m *model) openFor(t *rapid.T) {
+	k, n := drawKey(t), rapid.IntRange(-1, 3).Draw(t, "n")
+	m.real.OpenFor(k.class, n)
+	m.keeps.OpenFor(k.class, n)
+	m.left[k.class] = n
+}
+
+func (m *model) setLimit(t *rapid.T) {
+	k, n := drawKey(t), rapid.IntRange(-1, 3).Draw(t, "limit")
+	m.real.SetLimit(k.class, n)
+	m.keeps.SetLimit(k.class, n)
+	m.limit[k.class] = n
 }
 
 func (m *model) wait(t *rapid.T) {
@@ -281,6 +386,9 @@ func (m *model) check(t *rapid.T) {
 			if class == k.class && (qs.Queued != len(q.items) || qs.Over != q.over) {
 				t.Fatalf("%v is %+v, want %d queued, over %v", k, qs, len(q.items), q.over)
 			}
+			if class == k.class {
+				m.checkWait(t, k, qs)
+			}
 		}
 		if st.InFlight != m.inFlight(k.tenant) {
 			t.Fatalf("%s has %d in flight, want %d", k.tenant, st.InFlight, m.inFlight(k.tenant))
@@ -291,6 +399,18 @@ func (m *model) check(t *rapid.T) {
 	}
 	if m.real.Holding() != holding {
 		t.Fatalf("Holding is %v, want %v", !holding, holding)
+	}
+}
+
+// checkWait checks what is told of a wait. The time that has passed since something last
+// happened is known to the model alone.
+func (m *model) checkWait(t *rapid.T, k modelKey, qs QueueStat) {
+	switch want := m.waits(k); {
+	case want == "empty" && qs.Waits == "":
+	case want == "" && (qs.Waits == WaitTurn || qs.Waits == WaitWorker):
+	case (qs.Waits == WaitRate || qs.Waits == WaitDelayed) && !qs.NotBefore.After(m.now): // its time has come
+	case want != qs.Waits:
+		t.Fatalf("%v waits for %q, want %q", k, qs.Waits, want)
 	}
 }
 
@@ -307,7 +427,8 @@ func TestQueuesDoAsTheModelWhoeverIsForgotten(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"push": m.push, "push again": m.push, "take": m.take, "take again": m.take,
 			"done": m.done, "done again": m.doneAgain, "requeue": m.requeue,
-			"set policy": m.setPolicy, "set open": m.setOpen, "wait": m.wait, "": m.check,
+			"set policy": m.setPolicy, "set open": m.setOpen, "open for": m.openFor, "set limit": m.setLimit,
+			"give back": m.giveBack, "wait": m.wait, "": m.check,
 		})
 	})
 }

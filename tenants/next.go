@@ -158,9 +158,11 @@ func (q *Queues[T]) RequeueAt(now time.Time, j Job[T], notBefore time.Time) bool
 	defer q.unlock()
 	at := q.tick(now)
 	qu, r, ok := q.s.finish(at, j.run, j.gen)
-	if !ok {
-		return false
-	}
+	return ok && q.putBack(at, qu, r, j, q.at(notBefore))
+}
+
+// putBack puts the item of r, which has ended, back where it was. It requires mu.
+func (q *Queues[T]) putBack(at int64, qu *queue, r run, j Job[T], notBefore int64) bool {
 	if q.closed {
 		qu.tenant.returned++
 		q.s.settle(at, qu.tenant)
@@ -171,7 +173,7 @@ func (q *Queues[T]) RequeueAt(now time.Time, j Job[T], notBefore time.Time) bool
 	l := q.list(qu)
 	l.restore(n)
 	q.s.restore(at, qu, n.size, l.head.order)
-	q.s.delay(at, qu, q.at(notBefore))
+	q.s.delay(at, qu, notBefore)
 	q.s.settle(at, qu.tenant)
 	q.wake()
 	q.setAlarm(at)

@@ -3,17 +3,29 @@ package tenants
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // SetPolicy gives one tenant a policy of its own, at once. It is kept, whether or not the
 // tenant is known, until ClearPolicy: neither PolicyFor nor Reconfigure changes it. A new
-// weight applies to what starts from now on.
+// weight applies to what starts from now on, and a new rate to the tokens that come. It is
+// SetPolicyAt at the last time that Queues was told.
 func (q *Queues[T]) SetPolicy(tenant string, p Policy) error {
+	return q.setPolicy(tenant, p, func() {})
+}
+
+// SetPolicyAt is SetPolicy at a given time.
+func (q *Queues[T]) SetPolicyAt(now time.Time, tenant string, p Policy) error {
+	return q.setPolicy(tenant, p, func() { q.tick(now) })
+}
+
+func (q *Queues[T]) setPolicy(tenant string, p Policy, tick func()) error {
 	p, err := q.valid(p)
 	if err != nil {
 		return fmt.Errorf("tenants: SetPolicy(%q): %w", tenant, err)
 	}
 	q.mu.Lock()
+	tick()
 	q.overrides[tenant] = p
 	if t := q.s.tenants[tenant]; t != nil {
 		q.apply(t, p)

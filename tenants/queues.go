@@ -249,15 +249,6 @@ func (q *Queues[T]) tick(now time.Time) int64 {
 
 const maxTime = 1 << 62
 
-// SetOpen opens or closes a class. The items of a closed one wait; it costs the same
-// however many there are. A class exists, and is open, from when it is first named.
-func (q *Queues[T]) SetOpen(class string, open bool) {
-	q.mu.Lock()
-	q.s.setOpen(q.s.classOf(class), open)
-	q.wake()
-	q.unlock()
-}
-
 // Holding reports whether a queue whose policy is to hold is past its high mark and not
 // yet down to its low mark: the source of items is to be stopped. It takes no lock.
 func (q *Queues[T]) Holding() bool { return summary(q.summary.Load()).holding() }

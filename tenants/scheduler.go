@@ -20,6 +20,7 @@ type scheduler struct {
 	freeRuns []int32
 	charges  heap // running items by the time of their next charge
 	delayed  heap // queues that wait for their gate, by its time
+	dry      heap // tenants that wait for a token, by when it comes
 	pledges  heap // queues that hold within a time, by when that must be looked at again
 
 	queued, running, holds int
@@ -78,20 +79,7 @@ func service(ns int64) float64 {
 func (s *scheduler) least(now int64) *queue {
 	s.ungate(now)
 	s.overcharge(now)
-	var best *class
-	var bestDue key
-	for _, c := range s.classes {
-		if !c.open || len(c.heap.entries) == 0 {
-			continue
-		}
-		if due := c.due(); best == nil || due.before(bestDue) == 1 {
-			best, bestDue = c, due
-		}
-	}
-	if best == nil {
-		return nil
-	}
-	return s.queues[best.heap.entries[0].id]
+	return s.first()
 }
 
 // runnable reports whether some queue may run.
@@ -120,8 +108,10 @@ func (s *scheduler) dispatch(now int64, q *queue, size int, next uint64) int32 {
 
 	s.remove(now, q, size, next)
 	t.running++
+	t.begun += now
 	s.running++
-	q.class.running++
+	s.started(q.class)
+	s.spend(now, t)
 	if t.blocked() {
 		s.withdraw(t)
 	} else {
@@ -173,15 +163,11 @@ func (s *scheduler) overcharge(now int64) {
 // finish ends a run, unless it has ended before: the tenant has what was charged too much
 // back, or pays what was too little.
 func (s *scheduler) finish(now int64, id int32, gen uint32) (*queue, run, bool) {
-	if gen&1 == 0 || int(id) >= len(s.runs) || s.runs[id].gen != gen {
-		return nil, run{}, false
+	r, ok := s.end(id, gen)
+	if !ok {
+		return nil, r, false
 	}
-	r := s.runs[id]
-	s.runs[id] = run{gen: gen + 1}
-	s.freeRuns = append(s.freeRuns, id)
-	s.charges.remove(id)
-
-	q, t := r.queue, r.queue.tenant
+	t := r.queue.tenant
 	took := service(now - r.start)
 	t.tag += (took - r.charged) / r.weight
 	s.peak = max(s.peak, t.tag)
@@ -191,16 +177,49 @@ func (s *scheduler) finish(now int64, id int32, gen uint32) (*queue, run, bool) 
 		t.cost += decay * (took - t.cost)
 	}
 	t.worked += time.Duration(max(0, now-r.start))
+	s.vacate(r, t.blocked())
+	return r.queue, r, true
+}
+
+// undo ends a run as if it had never begun.
+func (s *scheduler) undo(now int64, id int32, gen uint32) (*queue, run, bool) {
+	r, ok := s.end(id, gen)
+	if !ok {
+		return nil, r, false
+	}
+	t := r.queue.tenant
 	wasBlocked := t.blocked()
+	t.tag -= r.charged / r.weight
+	s.refund(now, t)
+	s.vacate(r, wasBlocked)
+	return r.queue, r, true
+}
+
+// end takes a run out, unless it has ended before.
+func (s *scheduler) end(id int32, gen uint32) (run, bool) {
+	if gen&1 == 0 || int(id) >= len(s.runs) || s.runs[id].gen != gen {
+		return run{}, false
+	}
+	r := s.runs[id]
+	s.runs[id] = run{gen: gen + 1}
+	s.freeRuns = append(s.freeRuns, id)
+	s.charges.remove(id)
+	return r, true
+}
+
+// vacate is for a run that has ended and is charged. wasBlocked is of its tenant, before
+// the end.
+func (s *scheduler) vacate(r run, wasBlocked bool) {
+	t := r.queue.tenant
 	t.running--
+	t.begun -= r.start
 	s.running--
-	q.class.running--
+	s.ended(r.queue.class)
 	if wasBlocked {
 		s.enterAll(t)
 	} else {
 		s.rekey(t)
 	}
-	return q, r, true
 }
 
 // settle is for when a run has ended and what it leads to is done.
@@ -264,8 +283,11 @@ func (s *scheduler) delay(now int64, q *queue, at int64) {
 	}
 }
 
-// ungate lets the queues run whose gate is past.
+// ungate lets the queues and the tenants run whose time has come.
 func (s *scheduler) ungate(now int64) {
+	if len(s.dry.entries) > 0 {
+		s.wet(now)
+	}
 	for len(s.delayed.entries) > 0 {
 		e := s.delayed.entries[0]
 		if int64(e.order) > now {
@@ -273,27 +295,6 @@ func (s *scheduler) ungate(now int64) {
 		}
 		s.delayed.remove(e.id)
 		s.enter(s.queues[e.id])
-	}
-}
-
-// setOpen opens or closes a class. Its queues stay where they are, with tags that grow
-// old. So a class that opens sets a floor: no queue of it is further behind virtual time
-// than the one that was furthest behind when it closed. If virtual time has not moved
-// there is nothing to make up for.
-func (s *scheduler) setOpen(c *class, open bool) {
-	if c.open == open {
-		return
-	}
-	c.open = open
-	switch {
-	case !open:
-		c.closedAt = s.v
-	case s.v > c.closedAt:
-		lag := 0.0
-		if len(c.heap.entries) > 0 {
-			lag = max(0, c.closedAt-tagOf(c.due().rank))
-		}
-		c.floor = max(c.floor, s.v-lag)
 	}
 }
 

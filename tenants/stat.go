@@ -14,6 +14,7 @@ type Stat struct {
 	InFlight    int
 	Weight      float64
 	MaxInFlight int
+	Rate        Rate
 	Paused      bool
 	Over        bool // a queue of it is past its high mark and not yet down to its low mark
 
@@ -24,6 +25,7 @@ type Stat struct {
 	Returned uint64 // by Close
 
 	WorkerTime time.Duration // of all runs that have ended
+	Busy       time.Duration // so far, of the runs in flight, as of the last time that Queues was told
 	Cost       time.Duration // decayed mean service time, or what is assumed
 	Interval   time.Duration // mean time between departures while items waited; 0: unknown
 	Oldest     time.Time     // arrival of the oldest queued item; zero: none is queued
@@ -33,12 +35,15 @@ type Stat struct {
 
 // QueueStat is what is known of one queue of a tenant.
 type QueueStat struct {
-	Queued    int
-	Bytes     int64
-	Over      bool // past its high mark and not yet down to its low mark
-	Interval  time.Duration
-	Oldest    time.Time
-	NotBefore time.Time // as Requeue has said; zero: not waiting for a time
+	Queued   int
+	Bytes    int64
+	Over     bool // past its high mark and not yet down to its low mark
+	Interval time.Duration
+	Oldest   time.Time
+
+	Waits     Wait      // for what its head waits; "": it is empty
+	Since     time.Time // since when nothing of it has started, though it was not empty; zero: it is
+	NotBefore time.Time // when the wait ends, if it is one for a time
 }
 
 type named struct {
@@ -59,7 +64,8 @@ func (s Stat) Classes() iter.Seq2[string, QueueStat] {
 
 // ClassStat is what is known of one class over all tenants.
 type ClassStat struct {
-	Open     bool
+	Open     bool // something of it may start: neither closed nor at its limit
+	Limit    int  // most running at once, as SetLimit has said; 0: no bound
 	Queued   int
 	Bytes    int64 // queued
 	InFlight int
@@ -127,7 +133,7 @@ func (q *Queues[T]) Classes() iter.Seq2[string, ClassStat] {
 		stats := make([]ClassStat, len(q.s.classes))
 		for i, c := range q.s.classes {
 			names[i] = c.name
-			stats[i] = ClassStat{c.open, c.queued, c.bytes, c.running, len(c.heap.entries)}
+			stats[i] = ClassStat{c.open, c.limit, c.queued, c.bytes, c.running, len(c.heap.entries)}
 		}
 		q.unlock()
 		for i, name := range names {
@@ -147,13 +153,14 @@ func (q *Queues[T]) stat(t *tenant, room []named) (Stat, []named) {
 	st := Stat{
 		Queued: t.queued, Bytes: t.bytes, InFlight: t.running,
 		Weight: t.limits.weight, MaxInFlight: t.limits.cap, Paused: t.limits.paused,
+		Rate:     t.limits.policy,
 		Accepted: t.accepted, Shed: t.shed, Full: t.full,
 		Finished: t.finished, Returned: t.returned,
-		WorkerTime: t.worked, Cost: time.Duration(cost),
+		WorkerTime: t.worked, Busy: time.Duration(max(0, int64(t.running)*q.now-t.begun)), Cost: time.Duration(cost),
 	}
-	first, pace := len(room), 0.0
+	first, pace, next := len(room), 0.0, q.s.first()
 	for _, qu := range t.queues {
-		qs := q.queueStat(qu)
+		qs := q.queueStat(qu, next)
 		room = append(room, named{qu.class.name, qs})
 		st.Over = st.Over || qs.Over
 		if !qs.Oldest.IsZero() && (st.Oldest.IsZero() || qs.Oldest.Before(st.Oldest)) {
@@ -170,16 +177,20 @@ func (q *Queues[T]) stat(t *tenant, room []named) (Stat, []named) {
 	return st, room
 }
 
-func (q *Queues[T]) queueStat(qu *queue) QueueStat {
+func (q *Queues[T]) queueStat(qu, next *queue) QueueStat {
 	st := QueueStat{
 		Queued: qu.depth, Bytes: qu.bytes, Over: qu.mode != normal,
 		Interval: time.Duration(qu.gap),
 	}
-	if head := q.list(qu).head; head != nil {
-		st.Oldest = head.arrived
+	head := q.list(qu).head
+	if head == nil {
+		return st
 	}
-	if q.s.delayed.has(qu.id) {
-		st.NotBefore = q.epoch.Add(time.Duration(qu.gate))
+	st.Oldest = head.arrived
+	st.Since = q.epoch.Add(time.Duration(qu.last))
+	var until int64
+	if st.Waits, until = q.s.waits(qu, next); until > 0 {
+		st.NotBefore = q.epoch.Add(time.Duration(until))
 	}
 	return st
 }

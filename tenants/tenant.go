@@ -15,10 +15,13 @@ type tenant struct {
 	running int
 	bytes   int64
 	worked  time.Duration
+	begun   int64 // sum of the starts of the running ones; it may overflow, differences do not
 	name    string
 
 	accepted, finished, shed, full, returned uint64
 
+	bucket bucket // of its rate
+	dry    bool   // the bucket holds no token: the tenant is in the heap of those that wait for one
 	restAt int64  // when it last had nothing queued or running
 	round  uint64 // the Reconfigure that its policy is from
 	id     int32
@@ -31,8 +34,10 @@ func (t *tenant) idle() bool { return t.queued == 0 && t.running == 0 }
 
 // blocked reports that the tenant's own policy lets nothing more of it start.
 func (t *tenant) blocked() bool {
-	return t.limits.paused || t.limits.cap > 0 && t.running >= t.limits.cap
+	return t.limits.paused || t.dry || t.atCap()
 }
+
+func (t *tenant) atCap() bool { return t.limits.cap > 0 && t.running >= t.limits.cap }
 
 // contends reports that the tenant waits in the heap of an open class, so that its tag
 // is up to date: whoever waits nowhere must not earn credit by it.
@@ -63,38 +68,6 @@ type queue struct {
 	left   bool // an item has left since the queue was last empty
 }
 
-// A class is a set of queues that may run or may not: one flag, and a heap of those of
-// its queues whose tenants let them run.
-type class struct {
-	name     string
-	open     bool
-	heap     heap
-	floor    float64 // nothing of the class starts at an earlier virtual time
-	closedAt float64 // virtual time when it was closed
-	queued   int
-	running  int
-	bytes    int64
-}
-
-// due is the key by which the class competes with others; its heap must not be empty.
-func (c *class) due() key {
-	k := c.heap.entries[0].key
-	k.rank = max(k.rank, rankOf(c.floor))
-	return k
-}
-
-// classOf returns the class of that name; an unknown one begins to exist, open.
-func (s *scheduler) classOf(name string) *class {
-	for _, c := range s.classes {
-		if c.name == name {
-			return c
-		}
-	}
-	c := &class{name: strings.Clone(name), open: true}
-	s.classes = append(s.classes, c)
-	return c
-}
-
 // queueOf returns t's queue in the class of that name.
 func (s *scheduler) queueOf(t *tenant, name string) *queue {
 	for _, q := range t.queues {
@@ -121,7 +94,7 @@ func (s *scheduler) queueOf(t *tenant, name string) *queue {
 
 // meet makes the scheduler know a tenant it does not know yet.
 func (s *scheduler) meet(now int64, name string, l *limits) *tenant {
-	t := &tenant{name: strings.Clone(name), limits: l, restAt: now}
+	t := &tenant{name: strings.Clone(name), limits: l, restAt: now, bucket: l.fullBucket(now)}
 	t.queues = t.firstQueue[:0]
 	if n := len(s.freeTenants); n > 0 {
 		t.id = s.freeTenants[n-1]
@@ -163,7 +136,7 @@ func (s *scheduler) rouse(now int64, t *tenant) {
 }
 
 func (s *scheduler) forgettable(now int64, t *tenant) bool {
-	return t.tag <= s.v && now-t.restAt >= s.forgetAfter
+	return t.tag <= s.v && now-t.restAt >= s.forgetAfter && t.limits.isFull(t.bucket, now)
 }
 
 // sweep forgets what it can of the next few tenants, and so many that at most maxIdle
@@ -222,6 +195,7 @@ func (s *scheduler) forget(t *tenant) {
 		s.queues[q.id] = nil
 		s.freeQueues = append(s.freeQueues, q.id)
 	}
+	s.dry.remove(t.id)
 	delete(s.tenants, t.name)
 	s.byID[t.id] = nil
 	s.freeTenants = append(s.freeTenants, t.id)

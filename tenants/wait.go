@@ -139,13 +139,9 @@ func (q *Queues[T]) ring() {
 
 // nextEvent returns when something changes by time alone.
 func (s *scheduler) nextEvent(awaited bool) (due int64, ok bool) {
-	if awaited && len(s.delayed.entries) > 0 {
-		due, ok = int64(s.delayed.entries[0].order), true
+	if awaited {
+		due, ok = s.delayed.sooner(due, ok)
+		due, ok = s.dry.sooner(due, ok)
 	}
-	if len(s.pledges.entries) > 0 {
-		if at := int64(s.pledges.entries[0].order); !ok || at < due {
-			due, ok = at, true
-		}
-	}
-	return due, ok
+	return s.pledges.sooner(due, ok)
 }

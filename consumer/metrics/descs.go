@@ -12,6 +12,7 @@ type descs struct {
 	pullBatch, pullCredit, pullPaused                          *prometheus.Desc
 	backlog, lagMessages, ackPending, lagSeconds               *prometheus.Desc
 	leasesExtended, leasesLost, workerSeconds, buildInfo       *prometheus.Desc
+	concurrencyLimit, breakerState, noisy                      *prometheus.Desc
 
 	all []*prometheus.Desc
 }
@@ -48,6 +49,9 @@ func newDescs(constant prometheus.Labels) descs {
 	d.leasesExtended = desc("leases_extended_total", "Leases of held messages that were extended.")
 	d.leasesLost = desc("leases_lost_total", "Leases of held messages that ran out.")
 	d.workerSeconds = desc("tenant_worker_seconds_total", "Time that handlers spent on a tenant.", "tenant")
+	d.concurrencyLimit = desc("concurrency_limit", "Messages that may run at once for a downstream in this process.", "downstream")
+	d.breakerState = desc("breaker_state", "State of the breaker of a downstream: 1 for the one it is in.", "downstream", "state")
+	d.noisy = desc("tenant_noisy", "Whether a tenant takes more than two thirds of the workers while others have work too.", "tenant")
 	d.buildInfo = desc("build_info", "Always 1; how the program was built.", "version", "goversion")
 	return d
 }

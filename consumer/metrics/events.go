@@ -17,6 +17,8 @@ var (
 	policies = consumer.OverflowPolicies()
 	reasons  = consumer.Reasons()
 	pauses   = consumer.PauseReasons()
+
+	breakerStates = consumer.BreakerStates()
 )
 
 // Room for the counters of a value each, and of those unknown.

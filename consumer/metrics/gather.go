@@ -78,13 +78,14 @@ func (m *Collector) gatherLanes(out *rows, s consumer.Snapshot) {
 		out.gauge(m.descs.pullBatch, float64(sum.Batch), label)
 	}
 	out.counter(m.descs.redelivered, float64(redelivered))
-	m.gatherPaused(out, s.Lanes)
+	m.gatherPaused(out, s)
 }
 
-// gatherPaused shows every reason, so that one that is over goes back to 0.
-func (m *Collector) gatherPaused(out *rows, lanes []consumer.LaneState) {
+// gatherPaused shows every reason, so that one that is over goes back to 0; and as
+// breaker:name each breaker, with the lanes that it holds back.
+func (m *Collector) gatherPaused(out *rows, s consumer.Snapshot) {
 	paused := make([]int, len(pauses)+1)
-	for _, l := range lanes {
+	for _, l := range s.Lanes {
 		if l.Paused != "" {
 			paused[indexOf(pauses, l.Paused)]++
 		}
@@ -94,11 +95,22 @@ func (m *Collector) gatherPaused(out *rows, lanes []consumer.LaneState) {
 			out.gauge(m.descs.pullPaused, float64(n), labelOf(pauses, i))
 		}
 	}
+	byBreaker := paused[indexOf(pauses, consumer.PauseBreaker)]
+	for _, d := range s.Downstreams {
+		switch {
+		case d.Breaker == nil:
+		case d.Breaker.State == consumer.BreakerClosed:
+			out.gauge(m.descs.pullPaused, 0, "breaker:"+d.Downstream)
+		default:
+			out.gauge(m.descs.pullPaused, float64(byBreaker), "breaker:"+d.Downstream)
+		}
+	}
 }
 
 func (m *Collector) gatherDownstreams(out *rows, s consumer.Snapshot) {
 	for _, d := range s.Downstreams {
 		out.counter(m.descs.overloads, float64(d.Overloads), d.Downstream)
+		m.gatherGuards(out, d)
 		m.events.downstream(d.Downstream) // shown with 0 before its first message
 	}
 	for _, name := range m.events.names() {
@@ -112,6 +124,23 @@ func (m *Collector) gatherDownstreams(out *rows, s consumer.Snapshot) {
 		for i := range d.handle {
 			m.gatherRuns(out, name, i, d)
 		}
+	}
+}
+
+// gatherGuards shows the limit and the breaker of a downstream that has them.
+func (m *Collector) gatherGuards(out *rows, d consumer.DownstreamState) {
+	if d.Limit != nil {
+		out.gauge(m.descs.concurrencyLimit, float64(d.Limit.Limit), d.Downstream)
+	}
+	if d.Breaker == nil {
+		return
+	}
+	for _, state := range breakerStates {
+		in := 0.0
+		if d.Breaker.State == state {
+			in = 1
+		}
+		out.gauge(m.descs.breakerState, in, d.Downstream, string(state))
 	}
 }
 
@@ -129,6 +158,7 @@ func (m *Collector) gatherTenants(out *rows, s consumer.Snapshot) {
 	for _, row := range m.tenants.scrape(s.At, s.Tenants) {
 		out.gauge(m.descs.queueDepth, float64(row.queued), row.label)
 		out.gauge(m.descs.queueBytes, float64(row.bytes), row.label)
+		out.gauge(m.descs.noisy, row.noisy, row.label)
 		out.gauge(m.descs.overflow, float64(row.overflow), row.label)
 		out.counter(m.descs.workerSeconds, row.totals.worker.Seconds(), row.label)
 		for i, n := range row.totals.shed {

@@ -34,6 +34,7 @@ type tenantRow struct {
 	queued   int
 	bytes    int64
 	overflow uint64
+	noisy    float64 // how many of its tenants are
 
 	active time.Time // when it last had something to do
 }
@@ -67,9 +68,9 @@ func (c candidate) busy() int64 {
 // others.
 func (t *tenantLabels) scrape(now time.Time, states []consumer.TenantState) []*tenantRow {
 	for _, row := range t.labelled {
-		row.queued, row.bytes, row.overflow = 0, 0, 0
+		row.queued, row.bytes, row.overflow, row.noisy = 0, 0, 0, 0
 	}
-	t.other.queued, t.other.bytes, t.other.overflow = 0, 0, 0
+	t.other.queued, t.other.bytes, t.other.overflow, t.other.noisy = 0, 0, 0, 0
 
 	candidates := make(map[string]candidate)
 	t.takeEvents(now, candidates)
@@ -116,6 +117,9 @@ func (t *tenantLabels) takeStates(now time.Time, states []consumer.TenantState, 
 func (r *tenantRow) show(now time.Time, s consumer.TenantState) {
 	r.queued += s.Queued
 	r.bytes += s.Bytes
+	if s.Noisy {
+		r.noisy++
+	}
 	r.overflow += s.Overflow
 	if s.Queued > 0 || s.InFlight > 0 || s.Overflow > 0 {
 		r.active = now

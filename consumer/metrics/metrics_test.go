@@ -48,6 +48,9 @@ var contract = map[string]string{
 	"spillway_leases_lost_total":           "counter",
 	"spillway_tenant_worker_seconds_total": "counter tenant",
 	"spillway_build_info":                  "gauge goversion version",
+	"spillway_concurrency_limit":           "gauge downstream",
+	"spillway_breaker_state":               "gauge downstream state",
+	"spillway_tenant_noisy":                "gauge tenant",
 }
 
 func TestEveryMetricOfTheContractIsShownWithItsLabels(t *testing.T) {
@@ -152,6 +155,43 @@ func TestReasonsOfAPauseAreBounded(t *testing.T) {
 		t.Errorf("%d reasons are shown", n)
 	}
 	w.want(map[string]float64{`spillway_pull_paused{reason="unknown"}`: 1})
+}
+
+func TestTheBreakersThatHoldALaneBackAreTold(t *testing.T) {
+	w := newWorker(t, metrics.Options{})
+	w.busyState()
+	w.state.Lanes[0].Paused = consumer.PauseBreaker
+	w.state.Downstreams = []consumer.DownstreamState{
+		{Downstream: "billing", Breaker: &consumer.BreakerStatus{State: consumer.BreakerOpen}},
+		{Downstream: "mail", Breaker: &consumer.BreakerStatus{State: consumer.BreakerHalfOpen}},
+		{Downstream: "disk"},
+	}
+	w.want(map[string]float64{
+		`spillway_pull_paused{reason="breaker"}`:                         1,
+		`spillway_pull_paused{reason="breaker:billing"}`:                 1,
+		`spillway_pull_paused{reason="breaker:mail"}`:                    1,
+		`spillway_breaker_state{downstream="billing",state="open"}`:      1,
+		`spillway_breaker_state{downstream="billing",state="closed"}`:    0,
+		`spillway_breaker_state{downstream="billing",state="half_open"}`: 0,
+		`spillway_breaker_state{downstream="mail",state="half_open"}`:    1,
+	})
+	w.wantNo(`spillway_pull_paused{reason="breaker:disk"}`)
+	w.state.Lanes[0].Paused = ""
+	w.state.Downstreams[0].Breaker.State = consumer.BreakerClosed
+	w.want(map[string]float64{
+		`spillway_pull_paused{reason="breaker:billing"}`:              0,
+		`spillway_breaker_state{downstream="billing",state="closed"}`: 1,
+		`spillway_breaker_state{downstream="billing",state="open"}`:   0,
+	})
+}
+
+func TestNoisyTenantsAreShownAndThoseWithoutALabelCounted(t *testing.T) {
+	w := newWorker(t, metrics.Options{Tenants: 1})
+	w.ran("acme", 3)
+	w.state.Tenants = []consumer.TenantState{{Tenant: "acme", Noisy: true, Queued: 9}, {Tenant: "b", Noisy: true}, {Tenant: "c", Noisy: true}}
+	w.want(map[string]float64{`spillway_tenant_noisy{tenant="acme"}`: 1, `spillway_tenant_noisy{tenant="_other"}`: 2})
+	w.state.Tenants = []consumer.TenantState{{Tenant: "acme"}}
+	w.want(map[string]float64{`spillway_tenant_noisy{tenant="acme"}`: 0, `spillway_tenant_noisy{tenant="_other"}`: 0})
 }
 
 func TestLanesOfOneNameAreAddedUp(t *testing.T) {

@@ -58,7 +58,10 @@ func (w *worker) busyState() {
 		{Lane: consumer.LaneMain, Pulled: 500, Redelivered: 8, Pending: 900, AckPending: 100, Credit: 40, Batch: 20, Paused: "hold"},
 		{Lane: consumer.LaneRetry, Pulled: 50, Redelivered: 1},
 	}
-	w.state.Downstreams = []consumer.DownstreamState{{Downstream: "billing", Overloads: 6}}
+	w.state.Downstreams = []consumer.DownstreamState{{
+		Downstream: "billing", Overloads: 6,
+		Limit: &consumer.LimitState{Limit: 12}, Breaker: &consumer.BreakerStatus{State: consumer.BreakerClosed},
+	}}
 	w.state.Tenants = []consumer.TenantState{{Tenant: "acme", Queued: 5, Bytes: 512}}
 	w.state.DeadLetters = map[consumer.Reason]uint64{consumer.ReasonAttempts: 4}
 }

@@ -62,7 +62,11 @@ func (c *checker) checkFile(f *File) {
 // checkOverrides reports a tenant that would hold alone: hold stops the pull, which
 // is everybody's.
 func (c *checker) checkOverrides(t Tenants) {
+	c.checkRate("tenants.default.rate", t.Default.Rate)
 	for name, patch := range t.Overrides {
+		if patch.Rate != nil {
+			c.checkRate("tenants.overrides."+name+".rate", *patch.Rate)
+		}
 		if patch.OnOverflow != nil && *patch.OnOverflow != t.Default.OnOverflow {
 			path := "tenants.overrides." + name + ".on_overflow"
 			c.report(path, "%s is %s and tenants.default.on_overflow is %s: hold can only be chosen for all tenants", path, *patch.OnOverflow, t.Default.OnOverflow)

@@ -11,6 +11,9 @@ func (c *Config) complete() {
 	setDefault(&c.Retry.Max, d.Retry.Max)
 	setDefault(&c.DeadLetter.Stream, d.DeadLetter.Stream)
 	setDefault(&c.Overflow.Stream, d.Overflow.Stream)
+	for name, d := range c.Downstreams {
+		c.Downstreams[name] = d.complete(c.Workers)
+	}
 	for i := range c.Handlers {
 		setDefault(&c.Handlers[i].Downstream, consumer.DefaultDownstream)
 		c.Handlers[i].complete()
@@ -29,6 +32,7 @@ func (c *Config) policy(patch PolicyPatch) Policy {
 	override(&p.High, patch.High)
 	override(&p.Weight, patch.Weight)
 	override(&p.MaxInFlight, patch.MaxInFlight)
+	override(&p.Rate, patch.Rate)
 	override(&p.OnOverflow, patch.OnOverflow)
 	if !c.origins.has("tenants.default.low") {
 		p.Low = lowFor(p.High)

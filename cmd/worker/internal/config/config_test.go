@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
 	"github.com/spillwaymq/spillway/consumer"
+	"github.com/spillwaymq/spillway/limiter"
 )
 
 const minimal = `stream: JOBS
@@ -89,7 +91,13 @@ tenant: {header: Tenant-Id, fallback: nobody}
 workers: 7
 ack_wait: 1m
 buffer: {messages: 9, bytes: 1MB}
-tenants: {default: {queue: 8, high: 0.5, low: 0, weight: 0.5, max_in_flight: 3, on_overflow: hold}}
+tenants: {default: {queue: 8, high: 0.5, low: 0, weight: 0.5, max_in_flight: 3, rate: {limit: 10/30s, burst: 4}, on_overflow: hold}}
+downstreams:
+  billing:
+    limit: {algorithm: slo, min: 2, max: 20, initial: 5, target: 250ms, brake: 1s}
+    breaker: {failure_ratio: 0.4, min_calls: 7, window: 3s, slow_call: 2s, slow_ratio: 0.9, open: 1s, max_open: 8s, probes: 2}
+    rate: {limit: 500/s, burst: 100}
+  default: {limit: {algorithm: none}, breaker: {disabled: true}, rate: 5/m}
 handlers:
   - {subject: s.a, downstream: billing, http: {url: "https://h/x", timeout: 1m30s, dead_letter_on: [404], headers: {A: plain, B: {value: v}, C: {file: f}}}}
   - {subject: s.b, exec: {command: [run, it], timeout: 0s}}
@@ -119,6 +127,20 @@ log: {level: debug, format: console}
 	}
 	if want := (consumer.Retry{MaxAttempts: 2, Initial: 5 * time.Millisecond, Max: 6 * time.Millisecond, Multiplier: 1.5, Jitter: -1}); got.Retry != want {
 		t.Errorf("retry is %+v, want %+v", got.Retry, want)
+	}
+	wantDownstreams := map[string]consumer.Downstream{
+		"billing": {
+			Limit:   consumer.Limit{Algorithm: limiter.SLO, Min: 2, Max: 20, Initial: 5, Target: 250 * time.Millisecond, Brake: time.Second},
+			Breaker: consumer.Breaker{FailureRatio: 0.4, MinCalls: 7, Window: 3 * time.Second, SlowCall: 2 * time.Second, SlowRatio: 0.9, Open: time.Second, MaxOpen: 8 * time.Second, Probes: 2},
+			Rate:    limiter.Rate{Events: 500, Per: time.Second, Burst: 100},
+		},
+		"default": {Limit: consumer.Limit{Algorithm: limiter.None}, Breaker: consumer.Breaker{Disabled: true}, Rate: limiter.Rate{Events: 5, Per: time.Minute}},
+	}
+	if !maps.Equal(got.Downstreams, wantDownstreams) {
+		t.Errorf("downstreams are %+v", got.Downstreams)
+	}
+	if got.Tenants.Rate != (limiter.Rate{Events: 10, Per: 30 * time.Second, Burst: 4}) {
+		t.Errorf("tenants.default.rate is %+v", got.Tenants.Rate)
 	}
 	if got.Buffer.Bytes != 1_000_000 || got.DeadLetter.MaxBytes != 4096 || got.Overflow.MaxBytes != -1 || got.DrainTimeout != 9*time.Second {
 		t.Errorf("sizes and drain are %d, %d, %d, %v", got.Buffer.Bytes, got.DeadLetter.MaxBytes, got.Overflow.MaxBytes, got.DrainTimeout)
@@ -153,14 +175,17 @@ func TestOverridesMergeOverTheDefaultKeyByKey(t *testing.T) {
   overrides:
     acme: {weight: 4}
     slow: {high: 0.5}
-    low: {low: 0.1, max_in_flight: 1}
-  default: {queue: 10}
+    low: {low: 0.1, max_in_flight: 1, rate: 1/h}
+    free: {rate: ""}
+  default: {queue: 10, rate: 100/s}
 `, config.Sources{Environ: []string{"SPILLWAY_TENANTS_DEFAULT_MAX_IN_FLIGHT=5"}})
+	rate := limiter.Rate{Events: 100, Per: time.Second}
 	for tenant, want := range map[string]consumer.TenantPolicy{
-		"acme": {Queue: 10, High: 0.75, Low: 0.375, Weight: 4, MaxInFlight: 5, OnOverflow: consumer.OverflowSpill},
-		"slow": {Queue: 10, High: 0.5, Low: 0.25, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.OverflowSpill},
-		"low":  {Queue: 10, High: 0.75, Low: 0.1, Weight: 1, MaxInFlight: 1, OnOverflow: consumer.OverflowSpill},
-		"else": {Queue: 10, High: 0.75, Low: 0.375, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.OverflowSpill},
+		"acme": {Queue: 10, High: 0.75, Low: 0.375, Weight: 4, MaxInFlight: 5, Rate: rate, OnOverflow: consumer.OverflowSpill},
+		"slow": {Queue: 10, High: 0.5, Low: 0.25, Weight: 1, MaxInFlight: 5, Rate: rate, OnOverflow: consumer.OverflowSpill},
+		"low":  {Queue: 10, High: 0.75, Low: 0.1, Weight: 1, MaxInFlight: 1, Rate: limiter.Rate{Events: 1, Per: time.Hour}, OnOverflow: consumer.OverflowSpill},
+		"free": {Queue: 10, High: 0.75, Low: 0.375, Weight: 1, MaxInFlight: 5, OnOverflow: consumer.OverflowSpill},
+		"else": {Queue: 10, High: 0.75, Low: 0.375, Weight: 1, MaxInFlight: 5, Rate: rate, OnOverflow: consumer.OverflowSpill},
 	} {
 		got := c.Consumer().Tenants
 		c.Consumer().PolicyFor(tenant, &got)
@@ -205,12 +230,18 @@ func TestPrintedConfigMasksSecretsAndIsAConfig(t *testing.T) {
 nats: {url: "nats://bob:hunter2@a:1,tok3n@b:2"}
 stream: S
 durable: d
-tenants: {overrides: {acme: {weight: 4}}}
-handlers: [{subject: a, http: {url: "http://bob:hunter2@h/x", headers: {Authorization: "Bearer tok3n"}}}]
+tenants: {default: {rate: {limit: 5/s, burst: 2}}, overrides: {acme: {weight: 4, rate: 7/m}}}
+downstreams: {billing: {rate: 500/s}, mail: {limit: {algorithm: fixed, max: 3}, breaker: {disabled: true}}}
+handlers: [{subject: b, downstream: billing, discard: {}}, {subject: c, downstream: mail, discard: {}}, {subject: a, http: {url: "http://bob:hunter2@h/x", headers: {Authorization: "Bearer tok3n"}}}]
 `, config.Sources{})
 	var out bytes.Buffer
 	if err := c.Print(&out); err != nil {
 		t.Fatal(err)
+	}
+	for _, line := range []string{"rate: 500/s", "algorithm: adaptive", "max: 64", "failure_ratio: 0.5", "min_calls: 20", "window: 10s", "open: 5s", "max_open: 1m0s", "disabled: true"} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("%q is not shown:\n%s", line, &out)
+		}
 	}
 	for _, secret := range []string{"hunter2", "bob", "tok3n"} {
 		if strings.Contains(out.String(), secret) {
@@ -218,7 +249,8 @@ handlers: [{subject: a, http: {url: "http://bob:hunter2@h/x", headers: {Authoriz
 		}
 	}
 	again := parse(t, out.String(), config.Sources{})
-	if again.Buffer != c.Buffer || again.Retry != c.Retry || again.Overflow != c.Overflow || again.Tenants.Default != c.Tenants.Default {
+	if again.Buffer != c.Buffer || again.Retry != c.Retry || again.Overflow != c.Overflow || again.Tenants.Default != c.Tenants.Default ||
+		!maps.Equal(again.Downstreams, c.Downstreams) || *again.Tenants.Overrides["acme"].Rate != *c.Tenants.Overrides["acme"].Rate {
 		t.Errorf("the printed config says something else:\n%s", &out)
 	}
 }

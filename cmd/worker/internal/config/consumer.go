@@ -21,6 +21,7 @@ func (c *Config) Consumer() consumer.Config {
 		Buffer:       consumer.Buffer{Messages: c.Buffer.Messages, Bytes: int64(c.Buffer.Bytes)},
 		Tenants:      c.Tenants.Default.consumer(),
 		PolicyFor:    c.policyFor(),
+		Downstreams:  c.downstreams(),
 		Retry:        c.Retry.consumer(),
 		DeadLetter:   c.DeadLetter.consumer(),
 		Overflow:     c.Overflow.consumer(),
@@ -63,7 +64,7 @@ func (c *Config) policyFor() func(string, *consumer.TenantPolicy) {
 func (p Policy) consumer() consumer.TenantPolicy {
 	return consumer.TenantPolicy{
 		Queue: p.Queue, High: p.High, Low: orLeast(p.Low), Weight: p.Weight,
-		MaxInFlight: p.MaxInFlight, OnOverflow: consumer.OverflowPolicy(p.OnOverflow),
+		MaxInFlight: p.MaxInFlight, Rate: p.Rate.limiter(), OnOverflow: consumer.OverflowPolicy(p.OnOverflow),
 	}
 }
 

@@ -8,25 +8,26 @@ import (
 
 // File is what a config file may hold.
 type File struct {
-	NATS           NATS          `yaml:"nats"`
-	Stream         string        `yaml:"stream"`
-	Durable        string        `yaml:"durable"`
-	Subjects       []string      `yaml:"subjects"`
-	FilterSubjects []string      `yaml:"filter_subjects"`
-	Deliver        string        `yaml:"deliver" oneof:"all new"`
-	Manage         bool          `yaml:"manage"`
-	Tenant         Tenant        `yaml:"tenant"`
-	Workers        int           `yaml:"workers" zero:"refuse"`
-	AckWait        time.Duration `yaml:"ack_wait" zero:"refuse"`
-	Buffer         Buffer        `yaml:"buffer"`
-	Tenants        Tenants       `yaml:"tenants"`
-	Handlers       []Handler     `yaml:"handlers"`
-	Retry          Retry         `yaml:"retry"`
-	DeadLetter     StreamRef     `yaml:"dead_letter"`
-	Overflow       StreamRef     `yaml:"overflow"`
-	Ops            Ops           `yaml:"ops"`
-	DrainTimeout   time.Duration `yaml:"drain_timeout" zero:"refuse"`
-	Log            Log           `yaml:"log"`
+	NATS           NATS                  `yaml:"nats"`
+	Stream         string                `yaml:"stream"`
+	Durable        string                `yaml:"durable"`
+	Subjects       []string              `yaml:"subjects"`
+	FilterSubjects []string              `yaml:"filter_subjects"`
+	Deliver        string                `yaml:"deliver" oneof:"all new"`
+	Manage         bool                  `yaml:"manage"`
+	Tenant         Tenant                `yaml:"tenant"`
+	Workers        int                   `yaml:"workers" zero:"refuse"`
+	AckWait        time.Duration         `yaml:"ack_wait" zero:"refuse"`
+	Buffer         Buffer                `yaml:"buffer"`
+	Tenants        Tenants               `yaml:"tenants"`
+	Downstreams    map[string]Downstream `yaml:"downstreams"`
+	Handlers       []Handler             `yaml:"handlers"`
+	Retry          Retry                 `yaml:"retry"`
+	DeadLetter     StreamRef             `yaml:"dead_letter"`
+	Overflow       StreamRef             `yaml:"overflow"`
+	Ops            Ops                   `yaml:"ops"`
+	DrainTimeout   time.Duration         `yaml:"drain_timeout" zero:"refuse"`
+	Log            Log                   `yaml:"log"`
 }
 
 // NATS is where the servers are and how to be let in.
@@ -71,6 +72,7 @@ type Policy struct {
 	Low         float64 `yaml:"low"`
 	Weight      float64 `yaml:"weight" zero:"refuse"`
 	MaxInFlight int     `yaml:"max_in_flight"`
+	Rate        Rate    `yaml:"rate"`
 	OnOverflow  string  `yaml:"on_overflow" oneof:"spill delay drop hold"`
 }
 
@@ -81,6 +83,7 @@ type PolicyPatch struct {
 	Low         *float64 `yaml:"low"`
 	Weight      *float64 `yaml:"weight" zero:"refuse"`
 	MaxInFlight *int     `yaml:"max_in_flight"`
+	Rate        *Rate    `yaml:"rate"`
 	OnOverflow  *string  `yaml:"on_overflow" oneof:"spill delay drop hold"`
 }
 

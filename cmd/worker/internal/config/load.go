@@ -115,7 +115,10 @@ func variablesOf(environ []string) map[string]string {
 func (c *Config) check() findings {
 	rules := checker{file: c.name, origins: c.origins}
 	rules.checkFile(&c.File)
-	rules.translate("", c.Consumer().Validate())
+	rules.checkDownstreams(&c.File)
+	cfg := c.Consumer()
+	cfg.Downstreams = nil // they have their place
+	rules.translate("", cfg.Validate())
 	if rules.problems.About("tenants.default") {
 		return findings(rules.problems) // each override would have the same mistakes
 	}

@@ -25,7 +25,7 @@ func (c *Config) effective() File {
 		p := c.policy(patch)
 		f.Tenants.Overrides[name] = PolicyPatch{
 			Queue: &p.Queue, High: &p.High, Low: &p.Low, Weight: &p.Weight,
-			MaxInFlight: &p.MaxInFlight, OnOverflow: &p.OnOverflow,
+			MaxInFlight: &p.MaxInFlight, Rate: &p.Rate, OnOverflow: &p.OnOverflow,
 		}
 	}
 	return f

@@ -12,6 +12,9 @@ import (
 // fieldName is a field of consumer.Config as its errors name it.
 var fieldName = regexp.MustCompile(`\b(Stream|Durable|Subjects|FilterSubjects|Deliver|Workers|AckWait|Buffer|Tenants|Retry|DeadLetter|Overflow|DrainTimeout)\b(\.[A-Z]\w*)*`)
 
+// siblings are fields that errors name beside the one that they are about.
+var siblings = regexp.MustCompile(`\b(Min|Max)\b`)
+
 // translate reports an error of package consumer in the words of the file, each of
 // its parts at the first key it names. prefix is what the names in err begin with
 // when they are no fields of consumer.Config.
@@ -42,6 +45,10 @@ func (c *checker) translate(prefix string, err error) {
 		path = names[:i]
 	}
 	if found {
+		if within {
+			said = siblings.ReplaceAllStringFunc(said, strings.ToLower)
+			said = strings.ReplaceAll(said, prefix+".Breaker.Open", prefix+".breaker.open")
+		}
 		names += " is " + said
 	}
 	c.report(path, "%s", names)
