@@ -161,23 +161,7 @@ func (b *Bucket) WaitN(ctx context.Context, n int) error {
 	if v != joined {
 		return err
 	}
-	if late := e.tooLate(ctx, now, n); late != nil && e.leave(w) {
-		return late
-	}
-	_, err = e.await(ctx, w)
-	return err
-}
-
-// allow is Allow for those who wait for an answer.
-func (b *Bucket) allow(ctx context.Context, n int) (bool, error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	v, e, w, err := b.want(b.l.clock(), n, anAnswer)
-	if v != joined {
-		return v == admitted, err
-	}
-	return e.await(ctx, w)
+	return e.awaitTokens(ctx, now, w)
 }
 
 // want is that of the entry, whichever has the key at present.

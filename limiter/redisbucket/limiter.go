@@ -91,8 +91,14 @@ func (l *Limiter) Allow(ctx context.Context, key string) (bool, error) {
 // AllowN is Allow for n tokens, which are taken together. An n above the burst of the rate
 // can never be admitted: that is an error which wraps limiter.ErrBurst.
 func (l *Limiter) AllowN(ctx context.Context, key string, n int) (bool, error) {
-	b := Bucket{l: l, key: key}
-	return b.allow(ctx, n)
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	v, e, w, err := l.want(key, l.clock(), n, anAnswer)
+	if v != joined {
+		return v == admitted, err
+	}
+	return e.await(ctx, w)
 }
 
 // Wait takes a token of key as soon as there is one. Those who wait are served in order
@@ -104,8 +110,28 @@ func (l *Limiter) Wait(ctx context.Context, key string) error { return l.WaitN(c
 // WaitN is Wait for n tokens, which are taken together. Many who ask for little in other
 // processes may keep the bucket from ever having n.
 func (l *Limiter) WaitN(ctx context.Context, key string, n int) error {
-	b := Bucket{l: l, key: key}
-	return b.WaitN(ctx, n)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	now := l.clock()
+	v, e, w, err := l.want(key, now, n, tokens)
+	if v != joined {
+		return err
+	}
+	return e.awaitTokens(ctx, now, w)
+}
+
+// want is that of the entry, whichever has the key at present.
+func (l *Limiter) want(key string, now int64, n int, how wish) (verdict, *entry, *waiter, error) {
+	for {
+		e, err := l.entry(key, nil)
+		if err != nil {
+			return failed, nil, nil, err
+		}
+		if v, w, err := e.want(now, n, how); v != forgotten {
+			return v, e, w, err
+		}
+	}
 }
 
 // Refresh asks Config.RateFor again, for the keys named, or for all that are remembered if

@@ -214,6 +214,15 @@ func (e *entry) await(ctx context.Context, w *waiter) (bool, error) {
 	return w.ok, w.err
 }
 
+// awaitTokens is await for who has joined at now, for as long as it takes.
+func (e *entry) awaitTokens(ctx context.Context, now int64, w *waiter) error {
+	if late := e.tooLate(ctx, now, w.n); late != nil && e.leave(w) {
+		return late
+	}
+	_, err := e.await(ctx, w)
+	return err
+}
+
 // tooLate returns an error if n tokens cannot be there by the deadline of ctx.
 func (e *entry) tooLate(ctx context.Context, now int64, n int) error {
 	deadline, ok := ctx.Deadline()
