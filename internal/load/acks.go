@@ -28,9 +28,6 @@ func (t *JetStream) confirmed(m *nats.Msg, now time.Time) {
 		return
 	}
 	end, over := t.flights.store(f, at)
-	if over {
-		t.flights.forget(f)
-	}
 	t.mu.Unlock()
 	if over {
 		f.call.DoneAt(end.at, end.err)
@@ -86,7 +83,7 @@ func (t *JetStream) acknowledged(m *nats.Msg, now time.Time) {
 	t.acks++
 	f := t.flights.byPlace[at]
 	if f == nil {
-		t.flights.early.put(at, end)
+		t.flights.earlyEnds.put(at, end)
 		t.mu.Unlock()
 		return
 	}
@@ -107,39 +104,49 @@ func (t *JetStream) moved(m *nats.Msg, now time.Time) {
 	if final == "" && m.Reply == "" {
 		final = "moved by a worker that asks for no confirmation"
 	}
-	t.mu.Lock()
-	f := t.flights.byOrigin[place{stream, seq}]
-	if f == nil {
-		t.mu.Unlock()
-		return
-	}
+	end := ending{at: now, reply: m.Reply}
 	if final != "" {
+		end = ending{at: now, err: errors.New(final)}
+	}
+	if end.reply != "" {
+		t.ears.follow(end.reply)
+	}
+	origin, over := place{stream, seq}, false
+	t.mu.Lock()
+	f := t.flights.byOrigin[origin]
+	switch {
+	case f == nil:
+		t.flights.earlyEnds.put(origin, end)
+	case end.reply != "":
+		end, over = t.flights.move(f, end.reply)
+	default:
 		t.flights.answered(f.reply)
 		t.flights.forget(f)
-		t.mu.Unlock()
-		f.call.DoneAt(now, errors.New(final))
-		return
+		over = true
 	}
-	t.flights.move(f, m.Reply)
 	t.mu.Unlock()
-	t.ears.follow(m.Reply)
+	if over {
+		f.call.DoneAt(end.at, end.err)
+	}
 }
 
 // confirmedCopy reports whether m is the confirmation of a copy. One that is a refusal
 // decides nothing: the worker publishes the copy again.
 func (t *JetStream) confirmedCopy(m *nats.Msg) bool {
-	t.mu.Lock()
-	f := t.flights.byReply[m.Subject]
-	if f == nil {
-		t.mu.Unlock()
+	if !t.ears.followed(m.Subject) {
 		return false
 	}
+	at, err := readConfirmation(m)
+	if err != nil {
+		return true
+	}
 	end, over := ending{}, false
-	if at, err := readConfirmation(m); err == nil {
-		t.flights.answered(m.Subject)
-		if end, over = t.flights.store(f, at); over {
-			t.flights.forget(f)
-		}
+	t.mu.Lock()
+	f := t.flights.answered(m.Subject)
+	if f == nil {
+		t.flights.earlyCopies.put(m.Subject, at)
+	} else {
+		end, over = t.flights.store(f, at)
 	}
 	t.mu.Unlock()
 	if over {

@@ -47,10 +47,11 @@ func (l *closedLoop) work(ctx, calls context.Context) {
 		if !ok {
 			return
 		}
-		if due := l.run.start.Add(a.At); !p.until(ctx, due) {
-			if !time.Now().Before(due) {
-				l.run.drop(a, false)
-			}
+		if !p.until(ctx, l.run.start.Add(a.At)) {
+			return
+		}
+		if ctx.Err() != nil { // both at once
+			l.run.drop(a, false)
 			return
 		}
 		now := time.Now()

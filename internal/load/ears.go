@@ -70,7 +70,7 @@ func (e *ears) subscribe(subjects ...string) error {
 // follow listens to the confirmations that come to a worker, too, from now on: those of
 // one worker differ in the last token only.
 func (e *ears) follow(reply string) {
-	inbox := reply[:strings.LastIndexByte(reply, '.')+1]
+	inbox := inboxOf(reply)
 	e.mu.Lock()
 	isNew := inbox != "" && !e.follows[inbox] && len(e.follows) < maxFollowed
 	if isNew {
@@ -81,6 +81,15 @@ func (e *ears) follow(reply string) {
 		_ = e.subscribe(inbox + "*") // without it its moves count as lost, which is told
 	}
 }
+
+// followed reports whether subject is of an inbox that is listened to for its worker.
+func (e *ears) followed(subject string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.follows[inboxOf(subject)]
+}
+
+func inboxOf(reply string) string { return reply[:strings.LastIndexByte(reply, '.')+1] }
 
 // missed counts what came faster than it was taken.
 func (e *ears) missed() (n int) {

@@ -26,14 +26,18 @@ type flights struct {
 	byReply  map[string]*flight
 	byOrigin map[place]*flight
 	byPlace  map[place]*flight
-	early    early
 	lost     int // moved, and nobody knows where to
+
+	// What overtook the confirmation of its message, or the copy that it confirms: they come
+	// from another part of the server, or by another way through a cluster.
+	earlyEnds   early[place, ending]
+	earlyCopies early[string, place] // by the reply subject of the copy
 }
 
 func newFlights() flights {
 	return flights{
 		byReply: make(map[string]*flight), byOrigin: make(map[place]*flight), byPlace: make(map[place]*flight),
-		early: early{ends: make(map[place]ending)},
+		earlyEnds: newEarly[place, ending](), earlyCopies: newEarly[string, place](),
 	}
 }
 
@@ -51,8 +55,8 @@ func (s *flights) answered(reply string) *flight {
 	return f
 }
 
-// store says where f is now. It returns true if that was acknowledged before this was
-// known.
+// store says where f is now. It returns true, and what it was, if f has come to an end
+// there before this was known.
 func (s *flights) store(f *flight, at place) (ending, bool) {
 	if f.origin.stream == "" {
 		f.origin = at
@@ -60,15 +64,27 @@ func (s *flights) store(f *flight, at place) (ending, bool) {
 	}
 	f.at = at
 	s.byPlace[at] = f
-	return s.early.take(at)
+	end, over := s.earlyEnds.take(at)
+	switch {
+	case over && end.reply != "":
+		return s.move(f, end.reply)
+	case over:
+		s.forget(f)
+	}
+	return end, over
 }
 
-// move says that f was copied, which will be confirmed at reply.
-func (s *flights) move(f *flight, reply string) {
+// move says that f was copied, which is confirmed at reply. It returns as store does.
+func (s *flights) move(f *flight, reply string) (ending, bool) {
 	delete(s.byPlace, f.at)
 	delete(s.byReply, f.reply)
-	f.at, f.reply = place{}, reply
+	f.at, f.reply = place{}, ""
+	if at, confirmed := s.earlyCopies.take(reply); confirmed {
+		return s.store(f, at)
+	}
+	f.reply = reply
 	s.byReply[reply] = f
+	return ending{}, false
 }
 
 // forget is for what has ended.
@@ -86,37 +102,43 @@ func (s *flights) all() []*flight {
 	return slices.AppendSeq(slices.Collect(maps.Values(s.byReply)), maps.Values(s.byPlace))
 }
 
-// maxEarly bounds the acks that are kept for messages whose confirmation is on its way,
-// and may be those of others.
+// maxEarly bounds what is kept of messages whose confirmation is on its way, and may be of
+// those of others.
 const maxEarly = 1 << 14
 
-// An ending is how and when the handler of a message ended.
+// An ending is how and when a message ended: its handler did, or a worker moved it.
 type ending struct {
-	at  time.Time
-	err error
+	at    time.Time
+	err   error
+	reply string // where the confirmation of its copy will come; "" if that is not awaited
 }
 
-// Early holds the last acks of messages that nobody knows: an ack may overtake the
-// confirmation of its message.
-type early struct {
-	ends map[place]ending
-	ring []place
-	next int
+// Early holds the last that was heard of what nobody knows yet.
+type early[K comparable, V any] struct {
+	values map[K]V
+	ring   []K
+	next   int
 }
 
-func (e *early) put(at place, end ending) {
+func newEarly[K comparable, V any]() early[K, V] { return early[K, V]{values: make(map[K]V)} }
+
+// put does not change what is known: the ack that follows a move means nothing.
+func (e *early[K, V]) put(key K, value V) {
+	if _, known := e.values[key]; known {
+		return
+	}
 	if len(e.ring) < maxEarly {
-		e.ring = append(e.ring, at)
+		e.ring = append(e.ring, key)
 	} else {
-		delete(e.ends, e.ring[e.next])
-		e.ring[e.next] = at
+		delete(e.values, e.ring[e.next])
+		e.ring[e.next] = key
 		e.next = (e.next + 1) % maxEarly
 	}
-	e.ends[at] = end
+	e.values[key] = value
 }
 
-func (e *early) take(at place) (ending, bool) {
-	end, ok := e.ends[at]
-	delete(e.ends, at)
-	return end, ok
+func (e *early[K, V]) take(key K) (V, bool) {
+	value, ok := e.values[key]
+	delete(e.values, key)
+	return value, ok
 }

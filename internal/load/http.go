@@ -138,7 +138,7 @@ func (h *HTTP) Reach(ctx context.Context) error {
 		return fmt.Errorf("load: %w", err)
 	}
 	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); err != nil || proxy != nil {
-		return nil //nolint:nilerr // a proxy that is misnamed shows in the requests
+		return nil // a proxy that is misnamed shows in the requests
 	}
 	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)

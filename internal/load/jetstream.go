@@ -30,7 +30,8 @@ type JetStreamConfig struct {
 }
 
 // Moves follows messages that a worker copies elsewhere and then acknowledges, as it does
-// to retry them later: their ack is not their end.
+// to retry them later: their ack is not their end. The worker publishes copies and acks
+// over one connection, as Spillway's does, so that they are heard in this order.
 type Moves struct {
 	// Subjects are where copies are published; wildcards may be used.
 	Subjects []string
@@ -45,7 +46,13 @@ type Moves struct {
 // JetStream is a Target that publishes to a stream. A request is done when the durable has
 // acknowledged the message to the server, which is when its handler has ended: workers
 // publish their acks, and JetStream listens to them, so that nothing of the worker or of
-// the durable has to be changed. See the package comment for what it does not see.
+// the durable has to be changed.
+//
+// What is measured includes the way of the ack to the server and from there to here, on
+// this machine's clock alone. Not seen are acks in the time of a lost connection, which
+// makes a run invalid; the first moves of a worker, until it is known where their
+// confirmations go, which are told; and acks in another account or behind a leaf node that
+// does not pass $JS.ACK.>. The user needs the permission to subscribe to that.
 //
 // mu guards the flights. It is not held while publishing or ending a call.
 type JetStream struct {

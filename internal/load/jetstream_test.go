@@ -39,7 +39,12 @@ func newRig(t *testing.T) *rig {
 // work handles the messages of a durable, one after another, until the test ends.
 func (r *rig) work(stream, durable string, handle func(jetstream.Msg)) {
 	r.t.Helper()
-	cons, err := r.s.JetStream(r.t).Consumer(r.t.Context(), stream, durable)
+	r.workOn(r.s.JetStream(r.t), stream, durable, handle)
+}
+
+func (r *rig) workOn(js jetstream.JetStream, stream, durable string, handle func(jetstream.Msg)) {
+	r.t.Helper()
+	cons, err := js.Consumer(r.t.Context(), stream, durable)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -136,7 +141,23 @@ func TestOtherAnswersOfAWorkerAreNoEnd(t *testing.T) {
 	})
 }
 
-func TestANobodyWorksIsTold(t *testing.T) {
+// An ack may overtake the confirmation of its message, by another way through a cluster.
+func TestAnAckBeforeTheConfirmationCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		target := r.target(load.JetStreamConfig{})
+		if err := r.js.Conn().Publish("$JS.ACK.JOBS.worker.1.1.1.946684800000000000.0", []byte("+ACK")); err != nil {
+			t.Fatal(err)
+		}
+		res := runner(t, load.Config{Stages: parsed(t, "1/s:1s"), Timeout: time.Second, Tenants: oneTenant}).Run(t.Context(), target)
+		balanced(t, res)
+		if res.OK != 1 {
+			t.Errorf("%+v, failures: %v", res.Account, res.Failures)
+		}
+	})
+}
+
+func TestThatNobodyWorksIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		res := runner(t, load.Config{Stages: parsed(t, "30/s:1s"), Timeout: 3 * time.Second, Tenants: oneTenant}).Run(t.Context(), r.target(load.JetStreamConfig{}))
@@ -172,9 +193,8 @@ func TestWhatAWorkerMovesIsFollowed(t *testing.T) {
 		if _, err := r.s.Stream(t, "ASIDE", "aside.>").CreateConsumer(t.Context(), jetstream.ConsumerConfig{Durable: "again", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
 			t.Fatal(err)
 		}
-		mover := r.s.JetStream(t)
-		first := uint64(0)
-		r.work("JOBS", "worker", func(m jetstream.Msg) {
+		mover := r.s.JetStream(t) // over one connection copies come before acks
+		r.workOn(mover, "JOBS", "worker", func(m jetstream.Msg) {
 			meta, err := m.Metadata()
 			if err != nil {
 				return
@@ -183,9 +203,6 @@ func TestWhatAWorkerMovesIsFollowed(t *testing.T) {
 			if seq%2 == 0 {
 				_ = m.Ack()
 				return
-			}
-			if first == 0 {
-				first = seq
 			}
 			copied := nats.NewMsg("aside.retry")
 			if seq%5 == 0 {
@@ -215,7 +232,7 @@ func TestWhatAWorkerMovesIsFollowed(t *testing.T) {
 		}})
 		res := runner(t, load.Config{Stages: parsed(t, "100/s:1s"), Timeout: 3 * time.Second, Tenants: oneTenant}).Run(t.Context(), target)
 		balanced(t, res)
-		// Of 100 every tenth is given up, and forty are moved, of which the first is lost: its
+		// Of 100 every tenth is given up, and forty are moved, of which the first may be lost: its
 		// confirmation came before anybody knew where to listen.
 		if res.OK < 89 || len(res.Failures) == 0 || res.Failures[0] != (load.Failure{Error: "given up", Count: 10}) {
 			t.Errorf("%+v, failures: %v, warnings: %q", res.Account, res.Failures, res.Warnings)
@@ -324,4 +341,27 @@ func TestEachMessageEndsOnceInRealTime(t *testing.T) {
 	if res.OK != res.Scheduled || handled.Load() != res.OK {
 		t.Errorf("%+v, handled %d, failures: %v", res.Account, handled.Load(), res.Failures)
 	}
+}
+
+// The copy of a message, and the ack that follows it, may overtake its confirmation too.
+func TestACopyBeforeTheConfirmationCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.s.Stream(t, "ASIDE", "aside.>")
+		target := r.target(load.JetStreamConfig{Moves: &load.Moves{
+			Subjects: []string{"aside.>"},
+			Origin: func(string, nats.Header) (string, uint64, string, bool) {
+				return "JOBS", 1, "given up", true
+			},
+		}})
+		conn := r.js.Conn()
+		if err := errors.Join(conn.Publish("aside.dead", nil), conn.Publish("$JS.ACK.JOBS.worker.1.1.1.946684800000000000.0", []byte("+ACK"))); err != nil {
+			t.Fatal(err)
+		}
+		res := runner(t, load.Config{Stages: parsed(t, "1/s:1s"), Timeout: time.Second, Tenants: oneTenant}).Run(t.Context(), target)
+		balanced(t, res)
+		if res.Failed != 1 || res.Failures[0].Error != "given up" {
+			t.Errorf("%+v, failures: %v", res.Account, res.Failures)
+		}
+	})
 }

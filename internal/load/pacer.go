@@ -19,15 +19,15 @@ type pacer struct {
 	virtual bool
 }
 
-// until returns true at t or soon after, and false when ctx ends before.
+// until returns true at t or soon after, and false when ctx ends before t.
 func (p *pacer) until(ctx context.Context, t time.Time) bool {
 	for {
 		d := time.Until(t)
 		switch {
-		case ctx.Err() != nil:
-			return false
 		case d <= 0:
 			return true
+		case ctx.Err() != nil:
+			return false
 		case p.virtual:
 			return sleep(ctx, d)
 		case d > longestNap:

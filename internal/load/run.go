@@ -96,7 +96,8 @@ func (r *run) do(ctx context.Context, send func(calls context.Context)) *Result 
 	return res
 }
 
-// dispatch sends what is due, until the schedule or ctx ends.
+// dispatch sends what is due, until the schedule or ctx ends. What was due when ctx ended
+// is dropped by send.
 func (r *run) dispatch(ctx, calls context.Context, t Target) {
 	var p pacer
 	c := r.schedule.begin()
@@ -106,10 +107,6 @@ func (r *run) dispatch(ctx, calls context.Context, t Target) {
 			r.send(ctx, calls, t, a)
 			a, ok = c.next()
 		}
-	}
-	end := time.Since(r.start)
-	for ; ok && a.At <= end; a, ok = c.next() { // ctx ended: these were due
-		r.drop(a, true)
 	}
 }
 

@@ -131,6 +131,29 @@ func TestWhatWaitsTooLongIsDropped(t *testing.T) {
 	})
 }
 
+// slowStart is a target that holds the generator itself up, once.
+type slowStart struct{}
+
+func (slowStart) Start(_ context.Context, c *load.Call) {
+	if c.ID == 0 {
+		time.Sleep(time.Second)
+	}
+	c.Done(nil)
+}
+
+func TestWhatIsTooLateAnywayIsDroppedThoughThereIsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := runner(t, load.Config{Stages: parsed(t, "100/s:2s"), MaxDelay: 300 * time.Millisecond})
+		res := r.Run(t.Context(), slowStart{})
+		balanced(t, res)
+		about(t, "dropped", float64(res.Dropped), 70, 1)
+		about(t, "latest in ms", res.Latency.Max().Seconds()*1000, 1000, 1) // the first itself
+		if res.Valid() || !strings.Contains(strings.Join(res.Invalid, "\n"), "were dropped") {
+			t.Errorf("invalid: %q", res.Invalid)
+		}
+	})
+}
+
 // A target that takes requests and does nothing, not even look at its context.
 type void struct{}
 
@@ -242,15 +265,33 @@ func TestEveryRequestIsAccountedForUnderEveryFailure(t *testing.T) {
 			defer cancel()
 			target := &moody{moods: moods}
 			r := runner(t, cfg)
+			var res *load.Result
 			if closed == 0 {
-				balanced(rt, r.Run(ctx, target))
-				target.calls.Wait()
-				return
+				res = r.Run(ctx, target)
+			} else {
+				res = r.RunClosed(ctx, target, closed)
 			}
-			balanced(rt, r.RunClosed(ctx, target, closed))
 			target.calls.Wait()
+			balanced(rt, res)
+			least, most := due(r.Schedule(), min(cancelAfter, time.Duration(res.Seconds*float64(time.Second)+1)))
+			if res.Scheduled < least || res.Scheduled > most {
+				rt.Errorf("%d were scheduled in %v s, cancelled after %v; the schedule has %d to %d", res.Scheduled, res.Seconds, cancelAfter, least, most)
+			}
 		})
 	})
+}
+
+// due counts the requests before end, and those up to it.
+func due(s *load.Schedule, end time.Duration) (before, upTo int64) {
+	for a := range s.All() {
+		if a.At < end {
+			before++
+		}
+		if a.At <= end {
+			upTo++
+		}
+	}
+	return before, upTo
 }
 
 // moody ends its calls well, badly, late, twice or never.

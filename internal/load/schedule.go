@@ -55,15 +55,15 @@ type Arrival struct {
 func NewSchedule(stages []Stage, arrivals Arrivals, seed uint64, tenants Tenants) (*Schedule, error) {
 	mix, err := newMix(tenants)
 	if len(stages) == 0 || len(stages) > maxStages {
-		err = errors.Join(err, fmt.Errorf("Stages are %d: must be 1 to %d", len(stages), maxStages))
+		err = errors.Join(err, fmt.Errorf("Config.Stages are %d: must be 1 to %d", len(stages), maxStages))
 	}
 	if arrivals != Constant && arrivals != Poisson {
-		err = errors.Join(err, fmt.Errorf("Arrivals is %d: must be Constant or Poisson", arrivals))
+		err = errors.Join(err, fmt.Errorf("Config.Arrivals is %d: must be Constant or Poisson", arrivals))
 	}
 	s := &Schedule{arrivals: arrivals, seed: seed, mix: mix, sums: []float64{0}, begins: []time.Duration{0}}
 	for i, stage := range stages {
 		if problem := stage.check(); problem != nil {
-			err = errors.Join(err, fmt.Errorf("Stages[%d]: %w", i, problem))
+			err = errors.Join(err, fmt.Errorf("Config.Stages[%d]: %w", i, problem))
 			continue
 		}
 		s.stages = append(s.stages, stage)
@@ -71,10 +71,10 @@ func NewSchedule(stages []Stage, arrivals Arrivals, seed uint64, tenants Tenants
 		s.begins = append(s.begins, s.Duration()+stage.For)
 	}
 	if d := s.Duration(); d > maxLength {
-		err = errors.Join(err, fmt.Errorf("Stages last %v: must be at most %v", d, time.Duration(maxLength)))
+		err = errors.Join(err, fmt.Errorf("Config.Stages last %v: must be at most %v", d, time.Duration(maxLength)))
 	}
 	if n := s.Expected(); err == nil && !(n > 0 && n <= maxArrivals) {
-		err = fmt.Errorf("Stages hold %g requests: must be more than 0 and at most %g", n, float64(maxArrivals))
+		err = fmt.Errorf("Config.Stages hold %g requests: must be more than 0 and at most %g", n, float64(maxArrivals))
 	}
 	if err != nil {
 		return nil, err
@@ -89,11 +89,11 @@ func (s Stage) check() error {
 		rate float64
 	}{{"From", s.From}, {"To", s.To}} {
 		if !(r.rate >= 0 && r.rate <= maxRate) {
-			err = errors.Join(err, fmt.Errorf("%s is %v per second: must be from 0 to %g", r.name, r.rate, float64(maxRate)))
+			err = errors.Join(err, fmt.Errorf("rate Stage.%s is %v per second: must be from 0 to %g", r.name, r.rate, float64(maxRate)))
 		}
 	}
 	if s.For <= 0 || s.For > maxLength {
-		err = errors.Join(err, fmt.Errorf("For is %v: must be above 0 and at most %v", s.For, time.Duration(maxLength)))
+		err = errors.Join(err, fmt.Errorf("Stage.For is %v: must be above 0 and at most %v", s.For, time.Duration(maxLength)))
 	}
 	return err
 }

@@ -167,6 +167,19 @@ func TestOtherSeedsGiveOtherSchedules(t *testing.T) {
 	if slices.Equal(a, b) {
 		t.Error("the seed does not matter")
 	}
+	whose := func(seed uint64) (all []int) {
+		s, err := load.NewSchedule(parsed(t, "100/s:1s"), load.Constant, seed, load.ZipfTenants("t", 4, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for a := range s.All() {
+			all = append(all, a.Tenant)
+		}
+		return all
+	}
+	if slices.Equal(whose(1), whose(2)) {
+		t.Error("the seed does not matter for tenants")
+	}
 }
 
 func TestTenantsHaveTheirShares(t *testing.T) {
@@ -201,7 +214,7 @@ func TestWhatIsWrongIsSaidAllAtOnce(t *testing.T) {
 		t.Fatal("all of it was taken")
 	}
 	for _, want := range []string{
-		"Stages[0]: From is -1", "Stages[1]: To is NaN", "For is -1ns", "Arrivals is 9", "Names[1] is \"a\"", "Weights[0] is 0",
+		"Stages[0]: Stage.From is -1", "Stages[1]: Stage.To is NaN", "For is -1ns", "Arrivals is 9", "Names[1] is \"a\"", "Weights[0] is 0",
 		"MaxInFlight is -1", "Timeout is -1ns", "MaxDelay is 2h0m0s", "Every is 1ns", "must be",
 	} {
 		if !strings.Contains(err.Error(), want) {
