@@ -25,25 +25,24 @@ func newClass(limit int, onEnd func()) *class {
 }
 
 func (c *class) tryAcquire() bool {
-	if c.gate.enter() {
-		select {
-		case c.slots <- struct{}{}:
-			c.gate.leave(&c.gate.atOnce)
-			return true
-		default:
-		}
+	if !c.gate.enter() {
+		return false
 	}
-	c.gate.leave(&c.gate.rejected)
-	return false
+	select {
+	case c.slots <- struct{}{}:
+		c.gate.leave(&c.gate.atOnce)
+		return true
+	default:
+		c.gate.leave(&c.gate.rejected)
+		return false
+	}
 }
 
 func (c *class) acquire(ctx context.Context) error {
-	err := ctx.Err()
 	if !c.gate.enter() {
-		c.gate.leave(&c.gate.rejected)
 		return ErrClosed
 	}
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		c.gate.leave(&c.gate.cancelled)
 		return err
 	}
@@ -97,10 +96,8 @@ func (c *class) stats() ClassStats {
 		Limit: cap(c.slots), InFlight: len(c.slots), Waiting: int(c.waiting.Load()),
 		Panicked: c.panicked.Load(), Executed: c.executed.Load(),
 	}
-	atOnce := c.gate.atOnce.Load()
-	s.Accepted = atOnce + c.gate.late.Load()
-	s.Rejected, s.Cancelled = c.gate.rejected.Load(), c.gate.cancelled.Load()
-	s.Submitted = c.gate.submitted.Load()
-	s.Wait = c.waits.snapshot(atOnce)
+	n := c.gate.submits()
+	s.Submitted, s.Accepted, s.Rejected, s.Cancelled = n.submitted, n.accepted, n.rejected, n.cancelled
+	s.Wait = c.waits.snapshot(n.atOnce)
 	return s
 }

@@ -8,24 +8,36 @@ import "sync/atomic"
 //
 // close sets closed before it looks whether anybody is inside, and a submitter counts
 // itself out before it looks whether the gate is closed: one of the two sees the other.
-// Whoever comes in after close finds it closed, and sends nothing.
+// Whoever comes in after close finds it closed, and sends nothing. Who finds it closed
+// before that does not even come in: however many go on asking, those inside get fewer.
 type gate struct {
+	closed  atomic.Bool
+	sealed  atomic.Bool   // closed, and nobody who came before is inside
+	closing chan struct{} // closed with the gate, for those who wait
+	onEmpty func()        // called once, when sealed
+
+	_         [64]byte      // all submitters read what is above, and write what is below
+	turned    atomic.Uint64 // did not come in: the gate was closed
 	submitted atomic.Uint64 // in
 	atOnce    atomic.Uint64 // out: accepted without waiting
 	late      atomic.Uint64 // out: accepted after waiting
 	rejected  atomic.Uint64 // out: refused
 	cancelled atomic.Uint64 // out: its context ended before there was room
-
-	closed  atomic.Bool
-	sealed  atomic.Bool   // closed, and nobody who came before is inside
-	closing chan struct{} // closed with the gate, for those who wait
-	onEmpty func()        // called once, when sealed
 }
 
-// enter returns false if the gate is closed. In either case leave must follow.
+// enter returns true if the gate is open, and leave must follow. If not, the submit has
+// been counted as rejected.
 func (g *gate) enter() (open bool) {
+	if g.closed.Load() {
+		g.turned.Add(1)
+		return false
+	}
 	g.submitted.Add(1)
-	return !g.closed.Load()
+	if g.closed.Load() {
+		g.leave(&g.rejected)
+		return false
+	}
+	return true
 }
 
 // leave counts what became of a submit, in a counter of g.
@@ -53,3 +65,14 @@ func (g *gate) settle() {
 }
 
 func (g *gate) accepted() uint64 { return g.atOnce.Load() + g.late.Load() }
+
+// submits are what became of all submits. submitted is read last: it is never less than
+// the others together.
+type submits struct{ atOnce, accepted, rejected, cancelled, submitted uint64 }
+
+func (g *gate) submits() submits {
+	turned, atOnce := g.turned.Load(), g.atOnce.Load()
+	s := submits{atOnce: atOnce, accepted: atOnce + g.late.Load(), rejected: turned + g.rejected.Load(), cancelled: g.cancelled.Load()}
+	s.submitted = turned + g.submitted.Load()
+	return s
+}

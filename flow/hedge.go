@@ -157,7 +157,7 @@ type HedgeStats struct {
 	Hedges  uint64        // calls of f beside the first of each Do
 	Wins    uint64        // of these, those that succeeded first
 	Refused uint64        // hedges that were due and beyond the budget
-	Delay   time.Duration // until a hedge is started; 0: not known yet, there are none
+	Delay   time.Duration // until a hedge is started; 0: not known yet, only failures start one
 }
 
 // Stats returns what has happened until now.

@@ -44,7 +44,8 @@ type PoolConfig struct {
 	ShedAbove, ResumeBelow int
 
 	// OnShed, if not nil, is called when the Pool begins and ends to shed, without a lock
-	// held: by a submitter, or by a worker, which runs no job meanwhile.
+	// held: by a submitter, to whom a panic of it goes, or by a worker, which runs no job
+	// meanwhile and tells OnPanic of a panic.
 	OnShed func(shedding bool)
 
 	// OnPanic, if not nil, is called on the worker when a job has panicked. The worker goes
@@ -108,74 +109,78 @@ func NewPool(c PoolConfig) (*Pool, error) {
 // order. It returns ErrClosed after Close, also to those who wait then, ErrShed while the
 // Pool sheds, and ErrNoJob for nil. The context that job gets ends when Close gives up.
 func (p *Pool) Submit(job func(ctx context.Context)) error {
-	return p.submit(context.Background(), job)
+	return p.SubmitCtx(context.Background(), job)
 }
 
 // SubmitCtx is Submit, but waits no longer than ctx lasts, and returns its error then. ctx
 // is for the waiting: a job that was accepted runs, whatever becomes of ctx.
 func (p *Pool) SubmitCtx(ctx context.Context, job func(ctx context.Context)) error {
+	if err := p.enter(job); err != nil {
+		return err
+	}
 	if err := ctx.Err(); err != nil {
-		p.gate.enter()
 		p.gate.leave(&p.gate.cancelled)
 		return err
 	}
-	return p.submit(ctx, job)
+	err := p.offer(job)
+	if err != nil && errors.Is(err, errFull) {
+		return p.await(ctx, job)
+	}
+	return err
 }
 
 // TrySubmit queues job if there is room for it now. It returns false when the queue is
 // full or sheds, after Close, and for nil.
 func (p *Pool) TrySubmit(job func(ctx context.Context)) bool {
-	err := p.enter(job)
-	if err == nil {
-		err = p.offer(job)
-	}
-	if err != nil {
-		p.gate.leave(&p.gate.rejected)
+	if p.enter(job) != nil {
 		return false
 	}
-	p.gate.leave(&p.gate.atOnce)
-	return true
-}
-
-func (p *Pool) submit(ctx context.Context, job func(context.Context)) error {
-	err := p.enter(job)
-	if err == nil {
-		err = p.offer(job)
-	}
-	switch {
-	case err == nil:
-		p.gate.leave(&p.gate.atOnce)
-		return nil
-	case errors.Is(err, errFull):
-		return p.await(ctx, job)
-	default:
+	err := p.offer(job)
+	if errors.Is(err, errFull) {
 		p.gate.leave(&p.gate.rejected)
-		return err
 	}
+	return err == nil
 }
 
+// enter returns nil if the submit is inside the gate.
 func (p *Pool) enter(job func(context.Context)) error {
-	open := p.gate.enter()
-	switch {
-	case job == nil:
-		return ErrNoJob
-	case !open:
+	if !p.gate.enter() {
 		return ErrClosed
+	}
+	if job == nil {
+		p.gate.leave(&p.gate.rejected)
+		return ErrNoJob
 	}
 	return nil
 }
 
-// offer queues job if there is room for it now.
+// offer queues job if there is room for it now, and leaves the gate, unless it returns
+// errFull.
 func (p *Pool) offer(job func(context.Context)) error {
 	if p.shed != nil {
-		return p.shed.offer(p.jobs, job)
+		return p.offerShedding(job)
 	}
 	select {
 	case p.jobs <- job:
+		p.gate.leave(&p.gate.atOnce)
 		return nil
 	default:
 		return errFull
 	}
+}
+
+// offerShedding leaves the gate before it calls OnShed, which may do as it likes.
+func (p *Pool) offerShedding(job func(context.Context)) error {
+	turned, err := p.shed.offer(p.jobs, job)
+	if err != nil {
+		p.gate.leave(&p.gate.rejected)
+		return err
+	}
+	p.gate.leave(&p.gate.atOnce)
+	if turned {
+		p.shed.mark.announce(true)
+	}
+	return nil
 }
 
 // await queues job when there is room.

@@ -8,19 +8,19 @@ import (
 )
 
 // response sees what a handler answers. It can do what the ResponseWriter below can, for
-// those who ask http.ResponseController, by Unwrap, and for those who assert interfaces,
-// by what wrapped returns.
+// those who ask http.ResponseController, by Unwrap, and flush and hijack for those who
+// assert interfaces, by what wrapped returns.
 type response struct {
 	http.ResponseWriter
 	status   int  // 0: nothing was written
 	streamed bool // flushed before its end, or hijacked: its time is not one of service
 }
 
-// wrapped returns r with the optional interfaces of net/http/1 or net/http/2 that the
-// ResponseWriter has: code older than http.ResponseController asserts them.
+// wrapped returns r as Flusher and Hijacker if something below is: code older than
+// http.ResponseController asserts them, and r sees a Hijack only in this way.
 func (r *response) wrapped() http.ResponseWriter {
-	_, hijacks := r.ResponseWriter.(http.Hijacker)
-	_, flushes := r.ResponseWriter.(http.Flusher)
+	hijacks := has[http.Hijacker](r.ResponseWriter)
+	flushes := has[http.Flusher](r.ResponseWriter)
 	switch {
 	case hijacks && flushes:
 		return &struct {
@@ -42,7 +42,21 @@ func (r *response) wrapped() http.ResponseWriter {
 	return r
 }
 
-// Unwrap is for http.ResponseController, which looks here first.
+// has reports whether w is a T, or wraps one that http.ResponseController would find.
+func has[T any](w http.ResponseWriter) bool {
+	for {
+		if _, ok := w.(T); ok {
+			return true
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = u.Unwrap()
+	}
+}
+
+// Unwrap is for http.ResponseController, which looks at r first.
 func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // WriteHeader may come several times: those of 1xx are informational, the first other

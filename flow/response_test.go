@@ -173,6 +173,7 @@ func TestTheWrapperPromisesNothingThatIsNotThere(t *testing.T) {
 	}{
 		{"bare", bare{httptest.NewRecorder()}, false, false},
 		{"flusher", httptest.NewRecorder(), true, false},
+		{"flusher below", plain{httptest.NewRecorder()}, true, false},
 	} {
 		w := (&response{ResponseWriter: tt.below}).wrapped()
 		_, flushes := w.(http.Flusher)
@@ -186,6 +187,36 @@ func TestTheWrapperPromisesNothingThatIsNotThere(t *testing.T) {
 		if err := http.NewResponseController(w).Flush(); errors.Is(err, http.ErrNotSupported) == tt.flushes {
 			t.Errorf("%s: Flush is %v", tt.name, err)
 		}
+	}
+}
+
+// plain hides all of what it wraps but for http.ResponseController, as middleware does.
+type plain struct{ http.ResponseWriter }
+
+func (p plain) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+func TestAHijackBelowOtherMiddlewareIsSeen(t *testing.T) {
+	l := &fakeLimiter{free: 1}
+	h := newAdmission(t, AdmissionConfig{Limiter: l}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		conn.Close()
+	}))
+	done := make(chan struct{})
+	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(plain{w}, r)
+		close(done)
+	}))
+	if res, err := s.Client().Get(s.URL); err == nil {
+		res.Body.Close()
+		t.Errorf("got %s of a connection that was taken over", res.Status)
+	}
+	<-done
+	if !slices.Equal(l.got(), []Outcome{Ignore}) {
+		t.Errorf("got %v, want Ignore: the time of a connection is not one of service", l.got())
 	}
 }
 

@@ -13,32 +13,28 @@ type shedder struct {
 	mark Watermark
 }
 
-func (s *shedder) offer(queue chan func(context.Context), job func(context.Context)) error {
+// offer queues job if the mark is off. If the job has turned it on, the caller announces
+// that.
+func (s *shedder) offer(queue chan func(context.Context), job func(context.Context)) (turned bool, err error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.mark.On() {
-		s.mu.Unlock()
-		return ErrShed
+		return false, ErrShed
 	}
 	select {
 	case queue <- job:
 	default: // cannot be: the mark is below
-		s.mu.Unlock()
-		return ErrShed
+		return false, ErrShed
 	}
-	on, turned := s.mark.turn(len(queue))
-	s.mu.Unlock()
-	if turned {
-		s.mark.announce(on)
-	}
-	return nil
+	_, turned = s.mark.turn(len(queue))
+	return turned, nil
 }
 
-// taken is for a worker that has taken a job.
-func (s *shedder) taken(queue chan func(context.Context)) {
+// taken is for a worker that has taken a job. If that has turned the mark off, the caller
+// announces it.
+func (s *shedder) taken(queue chan func(context.Context)) (turned bool) {
 	s.mu.Lock()
-	on, turned := s.mark.turn(len(queue))
-	s.mu.Unlock()
-	if turned {
-		s.mark.announce(on)
-	}
+	defer s.mu.Unlock()
+	_, turned = s.mark.turn(len(queue))
+	return turned
 }

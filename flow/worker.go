@@ -17,8 +17,14 @@ type worker struct {
 
 // work is a worker, for as long as there are jobs or may be some.
 func (p *Pool) work(w *worker) {
-	for !p.serve(w) {
-		// A job panicked.
+	ended := false
+	defer func() {
+		if !ended { // a job or a callback has ended the goroutine: another takes over
+			go p.work(w)
+		}
+	}()
+	for !ended {
+		ended = p.serve(w) // false: a job panicked
 	}
 	if p.alive.Add(-1) == 0 {
 		p.cancel(ErrClosed)
@@ -35,8 +41,8 @@ func (p *Pool) serve(w *worker) (ended bool) {
 		}
 	}()
 	for job := range p.jobs {
-		if p.shed != nil {
-			p.shed.taken(p.jobs)
+		if p.shed != nil && p.shed.taken(p.jobs) {
+			p.resume()
 		}
 		if p.abandoned.Load() {
 			p.dropped.Add(1)
@@ -49,17 +55,33 @@ func (p *Pool) serve(w *worker) (ended bool) {
 	return true
 }
 
-// broken is for a job that did not return. One that ended its goroutine takes the worker
-// with it, and another takes over.
+// resume tells that the shedding has ended. The worker has a job in its hands, which must
+// not be lost when OnShed panics.
+func (p *Pool) resume() {
+	defer func() {
+		if v := recover(); v != nil {
+			p.panicked(v)
+		}
+	}()
+	p.shed.mark.announce(false)
+}
+
+// broken is for a job that did not return: it panicked, or ended its goroutine.
 func (p *Pool) broken(w *worker, panicked any) {
-	w.panicked.Add(1)
-	w.turns.Add(1)
-	if panicked == nil {
-		go p.work(w)
+	if w.turns.Load()%2 == 0 { // it has not begun: OnShed ended the goroutine
+		p.dropped.Add(1)
 		return
 	}
+	w.panicked.Add(1)
+	w.turns.Add(1)
+	if panicked != nil {
+		p.panicked(panicked)
+	}
+}
+
+func (p *Pool) panicked(v any) {
 	if p.c.OnPanic != nil {
-		p.c.OnPanic(panicked, debug.Stack())
+		p.c.OnPanic(v, debug.Stack())
 	}
 }
 
@@ -146,11 +168,9 @@ func (p *Pool) Stats() PoolStats {
 		s.InFlight += int(turns % 2)
 	}
 	s.Dropped, s.Queued = p.dropped.Load(), len(p.jobs)
-	atOnce := p.gate.atOnce.Load()
-	s.Accepted = atOnce + p.gate.late.Load()
-	s.Rejected, s.Cancelled = p.gate.rejected.Load(), p.gate.cancelled.Load()
-	s.Submitted = p.gate.submitted.Load()
-	s.Wait = p.waits.snapshot(atOnce)
+	n := p.gate.submits()
+	s.Submitted, s.Accepted, s.Rejected, s.Cancelled = n.submitted, n.accepted, n.rejected, n.cancelled
+	s.Wait = p.waits.snapshot(n.atOnce)
 	s.Shedding = p.shed != nil && p.shed.mark.On()
 	return s
 }
