@@ -67,7 +67,9 @@
 // Each key has this state. Whoever waits when it changes is answered, so that no call but
 // Wait takes longer than Config.Timeout. A breaker spares all other calls the wait: after three
 // failures or more among the last eight round trips it opens, for 200 ms at first and 1 s at
-// most, and one heartbeat at a time finds out whether Redis is back. Alone, OnError decides:
+// most, and one heartbeat at a time finds out whether Redis is back. An answer that is late is a
+// failure, but is waited for in the background, for a second, so that the connection to a
+// Redis that is far away gets made. Alone, OnError decides:
 //
 //   - Local: a bucket of this process with rate/N and burst/N, at least 1, where N processes
 //     live. It is empty when Redis is lost, whose burst may be used. So the fleet admits the
