@@ -47,10 +47,10 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxDelay = orDefault(c.MaxDelay, c.Timeout)
 	c.Every = orDefault(c.Every, defaultEvery)
 	return c, errors.Join(
-		within("MaxInFlight", c.MaxInFlight, 1, maxInFlight),
-		within("Timeout", c.Timeout, time.Millisecond, maxTimeout),
-		within("MaxDelay", c.MaxDelay, time.Millisecond, maxTimeout),
-		within("Every", c.Every, time.Millisecond, maxTimeout),
+		within("Config.MaxInFlight", c.MaxInFlight, 1, maxInFlight),
+		within("Config.Timeout", c.Timeout, time.Millisecond, maxTimeout),
+		within("Config.MaxDelay", c.MaxDelay, time.Millisecond, maxTimeout),
+		within("Config.Every", c.Every, time.Millisecond, maxTimeout),
 	)
 }
 

@@ -87,9 +87,9 @@ func (s Stage) check() error {
 	for _, r := range []struct {
 		name string
 		rate float64
-	}{{"From", s.From}, {"To", s.To}} {
+	}{{"Stage.From", s.From}, {"Stage.To", s.To}} {
 		if !(r.rate >= 0 && r.rate <= maxRate) {
-			err = errors.Join(err, fmt.Errorf("rate Stage.%s is %v per second: must be from 0 to %g", r.name, r.rate, float64(maxRate)))
+			err = errors.Join(err, fmt.Errorf("%s is %v per second: must be from 0 to %g", r.name, r.rate, float64(maxRate)))
 		}
 	}
 	if s.For <= 0 || s.For > maxLength {

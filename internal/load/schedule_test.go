@@ -215,7 +215,7 @@ func TestWhatIsWrongIsSaidAllAtOnce(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Stages[0]: Stage.From is -1", "Stages[1]: Stage.To is NaN", "For is -1ns", "Arrivals is 9", "Names[1] is \"a\"", "Weights[0] is 0",
-		"MaxInFlight is -1", "Timeout is -1ns", "MaxDelay is 2h0m0s", "Every is 1ns", "must be",
+		"Config.MaxInFlight is -1", "Config.Timeout is -1ns", "Config.MaxDelay is 2h0m0s", "Config.Every is 1ns", "must be",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("it does not say %q:\n%v", want, err)
