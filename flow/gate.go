@@ -33,7 +33,7 @@ func (g *gate) enter() (open bool) {
 		return false
 	}
 	g.submitted.Add(1)
-	if g.closed.Load() {
+	if g.closed.Load() { // in between
 		g.leave(&g.rejected)
 		return false
 	}

@@ -115,15 +115,15 @@ func (p *Pool) Submit(job func(ctx context.Context)) error {
 // SubmitCtx is Submit, but waits no longer than ctx lasts, and returns its error then. ctx
 // is for the waiting: a job that was accepted runs, whatever becomes of ctx.
 func (p *Pool) SubmitCtx(ctx context.Context, job func(ctx context.Context)) error {
-	if err := p.enter(job); err != nil {
+	err := p.enter(job)
+	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
+	if err = ctx.Err(); err != nil {
 		p.gate.leave(&p.gate.cancelled)
 		return err
 	}
-	err := p.offer(job)
-	if err != nil && errors.Is(err, errFull) {
+	if err = p.offer(job); err != nil && errors.Is(err, errFull) {
 		return p.await(ctx, job)
 	}
 	return err
