@@ -136,14 +136,15 @@ func (p *plot) axes() {
 
 // draw draws the curves, each named at its end.
 func (p *plot) draw() {
-	taken := []float64{} // by names
+	taken, right := []float64{}, 0.0 // the heights of names, and where they begin
+	for _, c := range p.curves {
+		right = max(right, p.x(slowest(c)))
+	}
 	for i, c := range p.curves {
-		n := c.Latency.Count()
-		if n == 0 {
+		if c.Latency.Count() == 0 {
 			continue
 		}
-		line := plotLines[i]
-		last := 1 - 1/float64(max(n, 2)) // where the slowest is
+		line, last := plotLines[i], slowest(c)
 		var path strings.Builder
 		for x := 0.0; x < p.x(last)-plotLeft; x += 2 {
 			q := 1 - math.Pow(10, -p.decades*x/plotInner)
@@ -154,9 +155,12 @@ func (p *plot) draw() {
 			line.colour, line.dash, path.String(), p.x(last), end)
 		at := free(end, taken)
 		taken = append(taken, at)
-		fmt.Fprintf(&p.out, `<text x="%.1f" y="%.1f" style="fill:%s">%s</text>`+"\n", p.x(last)+6, at+4, line.colour, html.EscapeString(c.Name))
+		fmt.Fprintf(&p.out, `<text x="%.1f" y="%.1f" style="fill:%s">%s</text>`+"\n", right+6, at+4, line.colour, html.EscapeString(c.Name))
 	}
 }
+
+// slowest is the quantile of the slowest request.
+func slowest(c Curve) float64 { return 1 - 1/float64(max(c.Latency.Count(), 2)) }
 
 // free returns a height at or near y that is far enough from those taken.
 func free(y float64, taken []float64) float64 {
