@@ -10,6 +10,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/spillwaymq/spillway/internal/load"
 )
 
 func TestLoadOverHTTPTellsWhatItSaw(t *testing.T) {
@@ -114,5 +117,19 @@ func TestLoadRefusesWhatCannotBe(t *testing.T) {
 		if code != tt.code || !strings.Contains(stderr, tt.want) {
 			t.Errorf("load %q: exit code is %d, want %d and %q:\n%s%s", tt.args, code, tt.code, tt.want, stdout, stderr)
 		}
+	}
+}
+
+func TestTheProgressOfLoadFitsIntoALine(t *testing.T) {
+	line := progressLine(load.Progress{
+		Elapsed: 12_345 * time.Millisecond, Total: 30 * time.Second, Rate: 20_000, Sent: 19_999.6, Done: 18_000,
+		InFlight: 2000, P99: 1234 * time.Millisecond, LagP99: 123 * time.Microsecond,
+	})
+	if want := "12.3s/30s  20000/s of 20000/s sent, 18000/s done  2000 in flight  p99 1.2s  lag p99 123µs"; line != want {
+		t.Errorf("it is %q, want %q", line, want)
+	}
+	line = progressLine(load.Progress{Account: load.Account{Failed: 3, Dropped: 4}})
+	if !strings.HasSuffix(line, "  3 failed  4 dropped") {
+		t.Errorf("it is %q", line)
 	}
 }

@@ -114,11 +114,11 @@ func (p *loadProgress) line(text string) {
 	}
 }
 
+// progressLine has what matters most first: a narrow terminal clips it.
 func progressLine(p load.Progress) string {
 	const tenth = 100_000_000
-	line := fmt.Sprintf("%v of %v  %.0f/s asked, %.0f/s sent, %.0f/s done  %d in flight  p50 %s p99 %s  sent late by %s (p99)",
-		p.Elapsed.Round(tenth), p.Total, p.Rate, p.Sent, p.Done, p.InFlight,
-		terminal.Brief(p.P50), terminal.Brief(p.P99), terminal.Brief(p.LagP99))
+	line := fmt.Sprintf("%v/%v  %.0f/s of %.0f/s sent, %.0f/s done  %d in flight  p99 %s  lag p99 %s",
+		p.Elapsed.Round(tenth), p.Total, p.Sent, p.Rate, p.Done, p.InFlight, terminal.Brief(p.P99), terminal.Brief(p.LagP99))
 	if p.Account.Failed > 0 {
 		line += fmt.Sprintf("  %d failed", p.Account.Failed)
 	}
