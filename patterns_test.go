@@ -18,12 +18,15 @@ type link struct{ text, path string }
 
 var linkSyntax = regexp.MustCompile(`\[([^\]]*)\]\(([^)]*)\)`)
 
+// patterns is how many the index has; one that goes must be taken out of here on purpose.
+const patterns = 21
+
 // The index says where to look, so it must be right: each file is there, and in it the
 // type or function that the link names, or the Example; and each pattern has one Example
 // that go test runs, unless it is a command.
 func TestThePatternIndexLinksToWhatItSays(t *testing.T) {
 	rows := patternIndex(t)
-	if len(rows) < 6 {
+	if len(rows) < patterns {
 		t.Fatalf("the index has %d rows", len(rows))
 	}
 	for pattern, links := range rows {
