@@ -321,7 +321,8 @@ func (m *model) setPolicy(t *rapid.T) {
 	}
 }
 
-// setRate keeps the tokens there are; who had no rate begins with a full bucket.
+// setRate keeps the tokens there are; who had no rate begins with a full bucket, and a full
+// one stays full.
 func (m *model) setRate(tenant string, burst int64) {
 	r := m.rates[tenant]
 	switch {
@@ -330,7 +331,9 @@ func (m *model) setRate(tenant string, burst int64) {
 	case r == nil:
 		m.rates[tenant] = &modelRate{burst, burst, m.now}
 	default:
-		r.spend(m.now, 0)
+		if r.spend(m.now, 0); r.tokens == r.burst {
+			r.tokens = burst
+		}
 		r.tokens, r.burst = min(r.tokens, burst), burst
 	}
 }
