@@ -236,24 +236,30 @@ func TestAFaultEndsByItselfAfterItsTime(t *testing.T) {
 }
 
 func TestWhatHangsEndsWithTheFault(t *testing.T) {
-	for name, end := range map[string]func(t *testing.T, d *Downstream){
-		"by itself":        func(*testing.T, *Downstream) {},
-		"by the next":      func(t *testing.T, d *Downstream) { fault(t, d, Fault{Kind: Hang}) },
-		"when all is good": func(t *testing.T, d *Downstream) { fault(t, d, Fault{}) },
+	for _, tt := range []struct {
+		name string
+		next *Fault
+		want time.Duration
+	}{
+		{"by itself", nil, time.Minute},
+		{"when it begins anew", &Fault{Kind: Hang}, 0},
+		{"when all is good", &Fault{}, 0},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDownstream(t, Config{})
 				fault(t, d, Fault{Kind: Hang, For: time.Minute})
-				ended := make(chan error, 1)
+				begin, ended := time.Now(), make(chan error, 1)
 				go func() { ended <- d.Call(t.Context()) }()
 				synctest.Wait()
 				if s := d.Stats(); s.Inside != 1 || s.Fault != "hang" {
 					t.Errorf("counts are %+v", s)
 				}
-				end(t, d)
-				if err := <-ended; !errors.Is(err, ErrDead) {
-					t.Errorf("Call returns %v", err)
+				if tt.next != nil {
+					fault(t, d, *tt.next)
+				}
+				if err := <-ended; !errors.Is(err, ErrDead) || time.Since(begin) != tt.want {
+					t.Errorf("Call returns %v after %v", err, time.Since(begin))
 				}
 			})
 		})
