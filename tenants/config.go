@@ -13,6 +13,9 @@ type Config struct {
 	Messages int   // most items queued over all tenants; default 4096
 	Bytes    int64 // most bytes queued over all tenants; default 64 MiB
 
+	// Soft bounds what waits, by time, beyond the marks of each queue. Default: not at all.
+	Soft Soft
+
 	// Default is the policy of every tenant, as far as PolicyFor does not change it.
 	Default Policy
 
@@ -88,6 +91,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.Bytes = orDefault(c.Bytes, defaultBytes)
 	c.Cost = orDefault(c.Cost, defaultCost)
 	c.Forget = orDefault(c.Forget, defaultForget)
+	var serr error
+	c.Soft, serr = c.Soft.withDefaults(c.Messages, c.Bytes)
+	err = errors.Join(err, serr)
 	p, perr := c.Default.withDefaults(c.Messages, c.Bytes)
 	if perr != nil {
 		perr = fmt.Errorf("Config.Default: %w", perr)

@@ -366,7 +366,29 @@ func (m *model) wait(t *rapid.T) {
 	m.now = m.now.Add(time.Duration(rapid.IntRange(1, 4000).Draw(t, "µs")) * time.Microsecond)
 }
 
+// checkReady checks the sums of what is ready by counting it.
+func (m *model) checkReady(t *rapid.T) {
+	items, bytes := 0, int64(0)
+	for _, c := range m.real.s.classes {
+		ready := 0
+		for _, e := range c.heap.entries {
+			q := m.real.s.queues[e.id]
+			ready += q.depth
+			if c.left != 0 {
+				items, bytes = items+q.depth, bytes+q.bytes
+			}
+		}
+		if c.ready != ready {
+			t.Fatalf("class %s has %d ready, counted as %d", c.name, ready, c.ready)
+		}
+	}
+	if s := m.real.s; s.readyItems != items || s.readyBytes != bytes {
+		t.Fatalf("%d items of %d bytes are ready, counted as %d of %d", items, bytes, s.readyItems, s.readyBytes)
+	}
+}
+
 func (m *model) check(t *rapid.T) {
+	m.checkReady(t)
 	if v := m.real.s.v; v < m.v || math.IsNaN(v) {
 		t.Fatalf("virtual time fell from %v to %v", m.v, v)
 	} else {

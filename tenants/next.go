@@ -138,7 +138,8 @@ func (q *Queues[T]) DoneNext(now time.Time, j Job[T]) (Job[T], bool) {
 // done requires mu.
 func (q *Queues[T]) done(now time.Time, j Job[T]) {
 	at := q.tick(now)
-	if qu, _, ok := q.s.finish(at, j.run, j.gen); ok {
+	if qu, r, ok := q.s.finish(at, j.run, j.gen); ok {
+		qu.class.learn(service(at - r.start))
 		qu.tenant.finished++
 		q.s.settle(at, qu.tenant)
 	}
