@@ -83,6 +83,11 @@ type Buffer struct {
 	// take in memory beyond that, up to 128 bytes a header. Default 64 MiB, at least
 	// 64 KiB. A larger message is dead-lettered as too_large.
 	Bytes int64
+	// TargetDelay is how long messages should wait here for their turn: of one downstream no
+	// more wait than keep its workers busy for so long, at the pace measured, and once over
+	// besides. A queue that would pass this sheds below its high watermark; see tenants.Soft.
+	// Default 200ms, at least 1ms, at most 24h.
+	TargetDelay time.Duration
 }
 
 // OverflowPolicy is what happens to a message whose queue is at its high watermark.
@@ -148,6 +153,7 @@ const (
 	defaultAckWait      = 30 * time.Second
 	defaultMessages     = 4096
 	defaultBytes        = 64 << 20
+	defaultTargetDelay  = 200 * time.Millisecond
 	defaultQueue        = 256
 	defaultHigh         = 0.75
 	defaultLow          = 0.375
@@ -167,6 +173,7 @@ func (cfg Config) withDefaults() Config {
 	setDefault(&cfg.AckWait, defaultAckWait)
 	setDefault(&cfg.Buffer.Messages, defaultMessages)
 	setDefault(&cfg.Buffer.Bytes, defaultBytes)
+	setDefault(&cfg.Buffer.TargetDelay, defaultTargetDelay)
 	setDefault(&cfg.DrainTimeout, defaultDrain)
 	setDefault(&cfg.Overflow.Stream, envelope.OverflowStream(cfg.Stream))
 	setDefault(&cfg.Overflow.MaxBytes, defaultOverflowMax)

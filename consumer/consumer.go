@@ -128,10 +128,21 @@ func (c *Consumer) newQueues() (*tenants.Queues[*delivery], error) {
 	return tenants.NewQueues[*delivery](tenants.Config{
 		Messages:  c.cfg.Buffer.Messages,
 		Bytes:     4 * c.cfg.Buffer.Bytes, // the lanes' budgets bound it; one message of each lane may exceed its own
+		Soft:      c.cfg.soft(),
 		Default:   c.cfg.Tenants.queuePolicy(c.cfg.Buffer.Bytes),
 		PolicyFor: c.policyFor,
 		OnRelief:  c.wakeLanes,
 	})
+}
+
+// soft is what may wait: half of what the main lane and the overflow lanes share, as a part
+// of the rest has to be free for what is asked for and for what is on its way out.
+func (cfg Config) soft() tenants.Soft {
+	messages, bytes := cfg.Buffer.shared()
+	return tenants.Soft{
+		Delay: cfg.Buffer.TargetDelay, Workers: cfg.Workers,
+		Messages: max(int(messages/2), 1), Bytes: bytes / 2,
+	}
 }
 
 // queuePolicy is p as the queues understand it.
@@ -190,8 +201,9 @@ func (c *Consumer) askPolicy(tenant string) (p TenantPolicy, err error) {
 // comes back from overflows, which has three eighths while there is any.
 func (c *Consumer) newLanes() []*lane {
 	messages, bytes := int64(c.cfg.Buffer.Messages), c.cfg.Buffer.Bytes
-	retry, spill := max(messages/8, 1), max(messages*3/8, 1)
-	c.shared.maxMessages, c.shared.maxBytes, c.shared.wake = messages-retry-1, bytes/16*13, c.wakeLanes
+	retry, spill := c.cfg.Buffer.retry(), max(messages*3/8, 1)
+	c.shared.maxMessages, c.shared.maxBytes = c.cfg.Buffer.shared()
+	c.shared.wake = c.wakeLanes
 	c.spillBudget.maxMessages, c.spillBudget.maxBytes, c.spillBudget.wake = spill, bytes/16*6, c.spillway.wake
 	c.spillBudget.group = &c.shared
 	overflow, durable := c.cfg.Overflow.Stream, c.cfg.Durable
@@ -203,6 +215,14 @@ func (c *Consumer) newLanes() []*lane {
 		newLane(c, LaneRetry, overflow, envelope.RetryConsumer(durable), retry, bytes/16*2),
 		newLane(c, LaneSuspect, overflow, envelope.SuspectConsumer(durable), 1, bytes/16),
 	}
+}
+
+// retry is how many messages of b are the retry lane's.
+func (b Buffer) retry() int64 { return max(int64(b.Messages)/8, 1) }
+
+// shared is what of b is the main lane's and the overflow lanes'.
+func (b Buffer) shared() (messages, bytes int64) {
+	return int64(b.Messages) - b.retry() - 1, b.Bytes / 16 * 13
 }
 
 // transit is how much the main lane asks for at once: what a queue at its high

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spillwaymq/spillway/breaker"
 	"github.com/spillwaymq/spillway/limiter"
+	"github.com/spillwaymq/spillway/tenants"
 )
 
 // downstreamState is what is counted and known of one downstream, and what guards it.
@@ -36,6 +37,7 @@ func (c *Consumer) newDownstreams(m *Mux) (downstreams, error) {
 		if err := s.guard(c.cfg.downstream(name), c.cfg.SharedRate); err != nil {
 			return nil, fmt.Errorf("consumer: Downstreams[%s]: %w", name, err)
 		}
+		c.queues.SetPace(name, tenants.Rate(c.cfg.downstream(name).Rate))
 		ds = append(ds, s)
 	}
 	return ds, nil

@@ -51,6 +51,7 @@ func (cfg Config) validate() error {
 	between(&c, "Workers", cfg.Workers, 1, maxWorkers)
 	between(&c, "Buffer.Messages", cfg.Buffer.Messages, minBufferMsgs, maxBufferMsgs)
 	c.that(cfg.Buffer.Bytes >= minBufferBytes, "Buffer.Bytes is %d, must be at least %d", cfg.Buffer.Bytes, minBufferBytes)
+	between(&c, "Buffer.TargetDelay", cfg.Buffer.TargetDelay, time.Millisecond, 24*time.Hour)
 	between(&c, "AckWait", cfg.AckWait, minAckWait, 24*time.Hour)
 	between(&c, "DrainTimeout", cfg.DrainTimeout, 0, 24*time.Hour)
 	c.that(cfg.Overflow.MaxBytes == -1 || cfg.Overflow.MaxBytes > 0, "Overflow.MaxBytes is %d, must be positive, or -1 for no bound", cfg.Overflow.MaxBytes)

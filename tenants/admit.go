@@ -194,11 +194,10 @@ func (s *scheduler) review(now int64, q *queue, r room) {
 	if q.mode == normal {
 		return
 	}
-	l := q.tenant.limits
-	switch items, bytes := r.low(l); {
-	case q.depth <= items && q.bytes <= bytes && !r.full(q): // of high 0 an empty one is full
+	switch {
+	case r.relieved(q):
 		s.leave(q, normal)
-	case q.mode == holding && !l.hold && now >= q.pledge():
+	case q.mode == holding && !q.tenant.limits.hold && now >= q.pledge():
 		s.leave(q, shedding)
 	}
 }
@@ -243,9 +242,7 @@ func (s *scheduler) apply(now int64, t *tenant, l *limits) {
 			s.leave(q, normal)
 		}
 		r := s.roomOf(q)
-		items, bytes := r.low(l)
-		low := q.depth <= items && q.bytes <= bytes
-		if q.depth > 0 && (r.full(q) || was && !low) {
+		if q.depth > 0 && (r.full(q) || was && !r.relieved(q)) {
 			s.raise(now, q, r)
 		}
 	}

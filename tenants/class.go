@@ -19,12 +19,14 @@ type class struct {
 	running  int
 	bytes    int64
 
-	ready      int   // items in heap, which wait for nothing but their turn
-	readyBytes int64 // of these
-	cost       float64
-	learned    int  // items that cost is the mean service time of, up to costMemory
-	tight      bool // a queue of it got less than its marks, by the soft bound
-	pressed    bool // for that reason the source is to be stopped
+	ready      int     // items in heap, which wait for nothing but their turn
+	readyBytes int64   // of these
+	cost       float64 // mean service time, ns; 0: not measured
+	paced      float64 // most items that start in a ns, as far as the soft bound is concerned; 0: not known
+	burst      float64 // and at once
+	learned    int     // items that cost is the mean service time of, up to costMemory
+	tight      bool    // a queue of it got less than its marks, by the soft bound
+	pressed    bool    // for that reason the source is to be stopped
 }
 
 // unbounded is class.left of a class that is simply open.
@@ -112,6 +114,17 @@ func (q *Queues[T]) OpenFor(name string, n int) {
 // If more are running already, nothing of it starts until fewer than n are.
 func (q *Queues[T]) SetLimit(name string, n int) {
 	q.change(name, func(c *class) { c.limit = max(0, n) })
+}
+
+// SetPace says that no more than r of a class start in a time, for the soft bound only: it
+// keeps nothing from starting. The zero Rate is not known.
+func (q *Queues[T]) SetPace(name string, r Rate) {
+	q.change(name, func(c *class) {
+		c.paced, c.burst = 0, 0
+		if r, err := r.withDefaults(); err == nil && r.Events > 0 {
+			c.paced, c.burst = r.perNano(), float64(r.Burst)
+		}
+	})
 }
 
 // change requires that f neither blocks nor calls anybody.

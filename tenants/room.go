@@ -4,11 +4,11 @@ package tenants
 type Room struct {
 	Items int  // before it is at its high mark; 0 if Over
 	High  int  // that mark, lowered by Config.Soft where that applies
-	Soft  int  // what all queues that wait for the same take together, by Config.Soft
 	Over  bool // it is shedding or holding
 }
 
-// Room returns what the queue of a tenant in a class takes.
+// Room returns what the queue of a tenant in a class takes. If that is less than its marks by
+// Config.Soft alone, OnRelief will be called when there is more.
 func (q *Queues[T]) Room(tenant, class string) Room {
 	q.mu.Lock()
 	defer q.unlock()
@@ -22,22 +22,28 @@ func (q *Queues[T]) Room(tenant, class string) Room {
 		l = t.limits
 	}
 	c := q.s.classOf(class)
-	r := q.s.roomIn(l, c, c.left != 0 && !l.paused)
-	return Room{Items: r.high, High: r.high, Soft: r.soft}
+	r := q.s.roomIn(l, 0, c, c.left != 0 && !l.paused)
+	return Room{Items: r.high, High: r.high}
 }
 
-// room requires mu.
+// room requires mu. It changes nothing that could call OnRelief: callers may hold locks.
 func (q *Queues[T]) room(qu *queue) Room {
 	r := q.s.roomOf(qu)
-	q.s.review(q.now, qu, r)
 	if r.limited && r.full(qu) {
 		q.s.tighten(qu, false) // who asks is told when there is room
 	}
-	room := Room{High: r.high, Soft: r.soft, Over: qu.mode != normal}
-	if !room.Over {
-		room.Items = max(r.high-qu.depth, 0)
+	if qu.mode != normal && !r.relieved(qu) {
+		return Room{High: r.high, Over: true}
 	}
-	return room
+	return Room{Items: max(r.high-qu.depth, 0), High: r.high}
+}
+
+// Blocked returns how much is queued that may not start at present, for another reason than
+// that workers or the limit of its class are busy.
+func (q *Queues[T]) Blocked() (items int, bytes int64) {
+	q.mu.Lock()
+	defer q.unlock()
+	return q.s.queued - q.s.readyItems, q.s.bytes - q.s.readyBytes
 }
 
 // Take takes out all that one queue holds, and returns it in its order. What runs goes on.

@@ -11,21 +11,25 @@ import (
 // flood do not together take the room of those that come later. What is beyond it is shed
 // like what is beyond a high mark. The zero Soft is no bound.
 //
-// Of one class may wait as much as keeps Workers, or as many as SetLimit allows, busy once
-// over and for Delay more, at the mean service time measured:
+// Of one class may wait as much as keeps busy all that run at once, once over and for Delay
+// more:
 //
-//	soft = n + n·Delay/service time
+//	soft = n + Delay·pace     n: Workers, or as many as SetLimit allows
+//	                          pace: n/mean service time, or what SetPace says if that is less
 //
 // What runs is not counted, so that workers whose items take longer than Delay still have
-// the next one at hand. A queue takes twice what is left of that, or of Messages or Bytes if
-// these are nearer: with k queues that want more, each gets the 2/(2k+1)th part, and there
-// is always some left. It may have one item in any case. No bound but Messages and Bytes
+// the next one at hand. A queue alone takes soft. If there are more, each takes twice what
+// is left of one and a half times soft, or of Messages or Bytes if these are nearer: with k
+// queues that want more, each gets the 2/(2k+1)th part of that, and there is always some
+// left. It may have one item in any case. No bound but Messages and Bytes
 // applies as long as no service time is known, and none at all to a class whose items that
-// wait would be gone in 20 ms.
+// wait would be gone in 20 ms. A tenant with a MaxInFlight or a Rate has a soft bound of its
+// own besides, from these.
 //
 // What waits and may not start at present, because its tenant or its class is held back by
 // something else than workers, shares a half of Messages and Bytes in the same way, and
-// nothing more is taken when it is used up.
+// nothing more is taken when it is used up. What was taken while it could start stays; who
+// sees with Blocked that it is too much can Take it out.
 //
 // The rule is that of dynamic thresholds for buffers shared by the queues of a switch
 // (Choudhury and Hahne, 1998).
@@ -37,7 +41,7 @@ type Soft struct {
 }
 
 const (
-	softShare = 2                             // how many times what is left a queue takes
+	softShare = 2                              // how many times what is left a queue takes
 	softGrace = float64(20 * time.Millisecond) // within which what waits is gone anyway
 )
 
@@ -62,19 +66,25 @@ func (s Soft) withDefaults(messages int, bytes int64) (Soft, error) {
 type room struct {
 	high      int   // sheds at so many items
 	highBytes int64 // and at so many bytes, unless it is empty
-	soft      int   // items that all queues of its kind still take
 	limited   bool  // by what others have waiting, not by its marks
 }
 
 // roomOf returns what q takes at present.
 func (s *scheduler) roomOf(q *queue) room {
-	return s.roomIn(q.tenant.limits, q.class, s.ready(q))
+	return s.roomIn(q.tenant.limits, q.tenant.cost, q.class, s.ready(q))
 }
 
-// roomIn returns what a queue of c under l takes, which waits for its turn alone if ready.
-func (s *scheduler) roomIn(l *limits, c *class, ready bool) room {
-	r := room{high: l.high, highBytes: l.highBytes, soft: math.MaxInt}
-	if s.soft.Delay == 0 || ready && s.quick(c) || !ready && l.hold {
+// roomIn returns what a queue of c takes, whose tenant has the limits l and the mean service
+// time cost, and which waits for its turn alone if ready.
+func (s *scheduler) roomIn(l *limits, cost float64, c *class, ready bool) room {
+	r := room{high: l.high, highBytes: l.highBytes}
+	if s.soft.Delay == 0 || !ready && l.hold {
+		return r
+	}
+	if l.cap > 0 || l.rate > 0 {
+		r.lower(s.ownSoft(l, cost))
+	}
+	if ready && s.quick(c) {
 		return r
 	}
 	items, bytes, least := 0, int64(0), 0
@@ -84,14 +94,17 @@ func (s *scheduler) roomIn(l *limits, c *class, ready bool) room {
 	} else {
 		items, bytes = s.leftForBlocked()
 	}
-	r.soft = max(items, 0)
-	if high := max(softShare*items, least); high < r.high {
-		r.high, r.limited = high, true
-	}
+	r.lower(max(softShare*items, least))
 	if high := max(softShare*bytes, 0); high < r.highBytes {
 		r.highBytes, r.limited = high, true
 	}
 	return r
+}
+
+func (r *room) lower(high int) {
+	if high < r.high {
+		r.high, r.limited = high, true
+	}
 }
 
 // low returns the low marks of q that go with r: in proportion to the high ones.
@@ -107,6 +120,12 @@ func (r room) low(l *limits) (items int, bytes int64) {
 	return min(items, max(r.high-1, 0)), bytes
 }
 
+// relieved reports whether q is down to its low mark. Of high 0 an empty one is full.
+func (r room) relieved(q *queue) bool {
+	items, bytes := r.low(q.tenant.limits)
+	return q.depth <= items && q.bytes <= bytes && !r.full(q)
+}
+
 // full reports whether q is at its high mark.
 func (r room) full(q *queue) bool {
 	return q.depth >= r.high || q.depth > 0 && q.bytes >= r.highBytes
@@ -117,32 +136,60 @@ func (s *scheduler) ready(q *queue) bool {
 	return q.class.left != 0 && !q.tenant.blocked() && !s.delayed.has(q.id)
 }
 
-// atOnce is how many items of c run at once at most.
-func (s *scheduler) atOnce(c *class) float64 {
-	if c.limit > 0 && c.limit < s.soft.Workers {
-		return float64(c.limit)
+// pace returns how many items of c run at once at most, and how many in a ns; 0: unknown.
+func (s *scheduler) pace(c *class) (atOnce, perNano float64) {
+	atOnce = float64(s.soft.Workers)
+	if c.limit > 0 {
+		atOnce = min(atOnce, float64(c.limit))
 	}
-	return float64(s.soft.Workers)
+	if c.cost > 0 {
+		perNano = atOnce / c.cost
+	}
+	if c.paced > 0 && (perNano == 0 || c.paced < perNano) {
+		perNano, atOnce = c.paced, min(atOnce, c.burst+c.paced*c.cost)
+	}
+	return atOnce, perNano
+}
+
+// softBound is how much may wait of what so many can run of at once, at this pace.
+func (s *scheduler) softBound(atOnce, perNano float64) int {
+	if perNano == 0 {
+		return math.MaxInt32 / 2
+	}
+	return int(math.Ceil(min(atOnce+perNano*float64(s.soft.Delay), math.MaxInt32/2)))
+}
+
+// softOf is what all queues of c share: one alone, which takes twice what it leaves, gets
+// two thirds of it.
+func (s *scheduler) softOf(c *class) int { return s.softBound(s.pace(c)) * 3 / 2 }
+
+// ownSoft is the soft bound of a tenant that has a cap or a rate.
+func (s *scheduler) ownSoft(l *limits, cost float64) int {
+	atOnce, perNano := float64(s.soft.Workers), 0.0
+	if l.cap > 0 {
+		atOnce = min(atOnce, float64(l.cap))
+	}
+	if cost > 0 {
+		perNano = atOnce / cost
+	}
+	if l.rate > 0 {
+		atOnce = min(atOnce, max(l.burst, 1))
+		if perNano == 0 || l.rate < perNano {
+			perNano = l.rate
+		}
+	}
+	return s.softBound(atOnce, perNano)
 }
 
 // quick reports that what is ready of c will be gone so soon that it is not worth a bound.
 func (s *scheduler) quick(c *class) bool {
-	return c.cost > 0 && float64(c.ready)*c.cost <= s.atOnce(c)*softGrace
-}
-
-// softOf is the soft bound of c.
-func (s *scheduler) softOf(c *class) float64 {
-	if c.cost == 0 {
-		return math.MaxInt32
-	}
-	n := s.atOnce(c)
-	return math.Ceil(n + n*float64(s.soft.Delay)/c.cost)
+	_, perNano := s.pace(c)
+	return float64(c.ready) <= perNano*softGrace
 }
 
 // leftFor is how much more of c may wait for its turn.
 func (s *scheduler) leftFor(c *class) (items int, bytes int64) {
-	items = min(int(min(s.softOf(c), math.MaxInt32))-c.ready, s.soft.Messages-s.queued)
-	return items, s.soft.Bytes - s.bytes
+	return min(s.softOf(c)-c.ready, s.soft.Messages-s.queued), s.soft.Bytes - s.bytes
 }
 
 // leftForBlocked is how much more may wait for something else.
@@ -225,7 +272,7 @@ func (s *scheduler) loosen() {
 // ease announces that queues of c may take more again, if so.
 func (s *scheduler) ease(c *class) {
 	items, _ := s.leftFor(c)
-	most := min(int(min(s.softOf(c), math.MaxInt32)), s.soft.Messages)
+	most := min(s.softOf(c), s.soft.Messages)
 	if c.left != 0 && 2*items < most && !s.quick(c) {
 		return
 	}

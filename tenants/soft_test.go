@@ -62,10 +62,11 @@ func TestAQueueGetsTwiceWhatIsLeftOfTheSoftBound(t *testing.T) {
 		took time.Duration
 		want []int // of each tenant in turn
 	}{
-		// soft = 4 + 4·10ms/took, taken by queues until depth ≥ 2·(soft - all that wait)
-		{100 * time.Millisecond, []int{4, 1, 1}}, // soft 5
-		{40 * time.Millisecond, []int{4, 1, 1}},  // soft 5
-		{10 * time.Millisecond, []int{9, 1, 1}},  // soft 8, and 8 would be gone in 20 ms
+		// soft = 4 + 4·10ms/took, taken by queues until depth ≥ 2·(soft·3/2 - all that wait)
+		{100 * time.Millisecond, []int{5, 2, 1}}, // soft 5
+		{40 * time.Millisecond, []int{5, 2, 1}},  // soft 5
+		{20 * time.Millisecond, []int{6, 2, 1}},  // soft 6
+		{10 * time.Millisecond, []int{9, 2, 1}},  // soft 8, and 8 would be gone in 20 ms
 	} {
 		t.Run(tt.took.String(), func(t *testing.T) {
 			q := softly(t, tenants.Policy{Queue: 200})
@@ -292,7 +293,7 @@ func TestTheSoftBoundAlwaysLeavesRoom(t *testing.T) {
 		q := softly(t, tenants.Policy{Queue: 60, High: 0.9, Low: 0.4})
 		took := time.Duration(rapid.IntRange(1, 100).Draw(t, "service time, ms")) * time.Millisecond
 		now := teach(t, q, time.Now(), "x", took)
-		soft := int(4 + 4*10*time.Millisecond/took + 1)
+		soft := int(4+4*10*time.Millisecond/took+1) * 3 / 2
 		quick := int(4*20*time.Millisecond/took) + 1
 		var running []tenants.Job[int]
 		names := map[string]bool{}
