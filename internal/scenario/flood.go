@@ -45,7 +45,7 @@ const (
 )
 
 func flood(ctx context.Context, r *Rig, messages int) ([]Row, error) {
-	alone, err := quietAlone(ctx, r, floodService, floodWorkers)
+	alone, err := quietAlone(ctx, r, floodService, floodGap, floodWorkers)
 	if err != nil {
 		return nil, err
 	}
@@ -69,13 +69,13 @@ func flood(ctx context.Context, r *Rig, messages int) ([]Row, error) {
 }
 
 // quietAlone returns the p99 of a crowd that has Spillway for itself.
-func quietAlone(ctx context.Context, r *Rig, service time.Duration, workers int) (p99 time.Duration, err error) {
+func quietAlone(ctx context.Context, r *Rig, service, gap time.Duration, workers int) (p99 time.Duration, err error) {
 	r.Say("quiet tenants alone")
 	bed, err := r.newBed(ctx)
 	if err != nil {
 		return 0, err
 	}
-	c := bed.newCrowd(floodQuiet, floodGap)
+	c := bed.newCrowd(floodQuiet, gap)
 	s, err := bed.ours(ctx, consumer.Config{Durable: "alone", Workers: workers}, handlerFor(func(subject string, _ uint64, data []byte) {
 		c.started(data, time.Now())
 		time.Sleep(service)

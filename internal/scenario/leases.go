@@ -23,7 +23,6 @@ const (
 	leaseWait    = time.Second // the least that Spillway takes
 	leaseService = 1500 * time.Millisecond
 	leaseWorkers = 8
-	leasePlain   = 20 * time.Second
 )
 
 func leases(ctx context.Context, r *Rig) ([]Row, error) {
@@ -95,9 +94,12 @@ const (
 type relay struct {
 	ledger   *ledger
 	messages int
-	unacked  int           // on the server, when the first had ended
+	ackWait  time.Duration
+	kept     int           // taken by the first, and neither acked nor handed back when it had ended
 	left     int           // to be handled, when the second began
 	took     time.Duration // by the second, to handle all that was left
+
+	handedBack uint64 // by the first
 }
 
 func drain(ctx context.Context, r *Rig) ([]Row, error) {
@@ -110,12 +112,13 @@ func drain(ctx context.Context, r *Rig) ([]Row, error) {
 		return nil, err
 	}
 	r.Say("stopping the plain consumer, and starting the next")
-	plain := &relay{ledger: newLedger(messages), messages: messages}
+	wait := r.Span(drainWait, leaseWait)
+	plain := &relay{ledger: newLedger(messages), messages: messages, ackWait: wait}
 	if err := plain.run(ctx, bed, "plain", plain.startPlain); err != nil {
 		return nil, fmt.Errorf("plain consumer: %w", err)
 	}
 	r.Say("stopping Spillway, and starting the next")
-	ours := &relay{ledger: newLedger(messages), messages: messages}
+	ours := &relay{ledger: newLedger(messages), messages: messages, ackWait: wait}
 	if err := ours.run(ctx, bed, "ours", ours.startOurs); err != nil {
 		return nil, fmt.Errorf("spillway: %w", err)
 	}
@@ -123,7 +126,7 @@ func drain(ctx context.Context, r *Rig) ([]Row, error) {
 	took := atMost("the next consumer has the rest handled after", ofDuration(ours.took), ofDuration(work+drainSlack)).beside(ofDuration(plain.took))
 	took.Bound = fmt.Sprintf("≤ its work (%s) + %v", brief(work), drainSlack)
 	return []Row{
-		exact("messages left unacknowledged by the stop", ours.unacked, 0).beside(ofCount(plain.unacked)),
+		exact("messages that the stopped process has kept", ours.kept, 0).beside(ofCount(plain.kept)),
 		took,
 		exact("not handled, or handled twice", messages-int(ours.ledger.handled.Load())+int(ours.ledger.again.Load()), 0).
 			beside(ofCount(messages - int(plain.ledger.handled.Load()) + int(plain.ledger.again.Load()))),
@@ -140,10 +143,10 @@ func (y *relay) run(ctx context.Context, bed *bed, durable string, start func(co
 	if err := errors.Join(err, stop()); err != nil {
 		return err
 	}
-	if y.unacked, err = unackedOf(ctx, bed, durable); err != nil {
+	y.left = y.messages - int(y.ledger.handled.Load())
+	if y.kept, err = y.keptOf(ctx, bed, durable); err != nil {
 		return err
 	}
-	y.left = y.messages - int(y.ledger.handled.Load())
 	began := time.Now()
 	stop, err = start(ctx, bed)
 	if err != nil {
@@ -154,22 +157,18 @@ func (y *relay) run(ctx context.Context, bed *bed, durable string, start func(co
 	return errors.Join(err, stop())
 }
 
-// unackedOf returns how many messages the server waits for. It reads acks some time after it
-// has received them.
-func unackedOf(ctx context.Context, bed *bed, durable string) (n int, err error) {
-	_ = until(ctx, "", drainSlack/4, func() bool { // n says whether it came to that
-		var info *jetstream.ConsumerInfo
-		if info, err = consumerInfo(ctx, bed.rig.js, bed.stream, durable); err != nil {
-			return true
-		}
-		n = info.NumAckPending
-		return n == 0
-	})
-	return n, err
+// keptOf returns how many messages the server takes for those of the consumer that has ended.
+// What was handed back counts as unacknowledged until it is delivered again.
+func (y *relay) keptOf(ctx context.Context, bed *bed, durable string) (int, error) {
+	info, err := consumerInfo(ctx, bed.rig.js, bed.stream, durable)
+	if err != nil {
+		return 0, err
+	}
+	return max(info.NumAckPending-int(y.handedBack), 0), nil
 }
 
 func (y *relay) startOurs(ctx context.Context, bed *bed) (func() error, error) {
-	s, err := bed.ours(ctx, consumer.Config{Durable: "ours", Workers: drainWorkers, AckWait: drainWait, DrainTimeout: drainTime},
+	s, err := bed.ours(ctx, consumer.Config{Durable: "ours", Workers: drainWorkers, AckWait: y.ackWait, DrainTimeout: drainTime},
 		handlerFor(func(_ string, seq uint64, _ []byte) {
 			y.ledger.note(seq)
 			time.Sleep(drainService)
@@ -177,11 +176,15 @@ func (y *relay) startOurs(ctx context.Context, bed *bed) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.stop, nil
+	return func() error {
+		err := s.stop()
+		y.handedBack += settled(s.Snapshot(), consumer.OutcomeHandBack)
+		return err
+	}, nil
 }
 
 func (y *relay) startPlain(ctx context.Context, bed *bed) (func() error, error) {
-	run, err := bed.plain(ctx, "plain", Plain{Workers: drainWorkers, AckWait: drainWait, Handle: func(m jetstream.Msg) {
+	run, err := bed.plain(ctx, "plain", Plain{Workers: drainWorkers, AckWait: y.ackWait, Handle: func(m jetstream.Msg) {
 		if meta, err := m.Metadata(); err == nil {
 			y.ledger.note(meta.Sequence.Stream)
 		}

@@ -20,7 +20,9 @@ type Scenario struct {
 // All returns the scenarios, in the order in which they run.
 func All() []Scenario {
 	return []Scenario{
-		throughputScenario, floodScenario, whaleScenario, weightsScenario, slowTenantScenario, leasesScenario, drainScenario,
+		throughputScenario, floodScenario, whaleScenario, weightsScenario, slowTenantScenario, busyScenario,
+		leasesScenario, drainScenario, breakerScenario, twoDownstreamsScenario, overloadScenario,
+		retriesScenario, crashScenario, twoProcessesScenario, memoryScenario,
 	}
 }
 
