@@ -344,7 +344,8 @@ func (m *model) setPolicy(t *rapid.T) {
 	}
 }
 
-// setRate keeps the tokens there are; who had no rate begins with a full bucket.
+// setRate keeps the tokens there are; who had no rate, or a full bucket, begins with a full
+// one.
 func (m *model) setRate(tenant string, burst int64) {
 	r := m.rates[tenant]
 	switch {
@@ -354,6 +355,9 @@ func (m *model) setRate(tenant string, burst int64) {
 		m.rates[tenant] = &modelRate{burst, burst, m.now}
 	default:
 		r.spend(m.now, 0)
+		if r.tokens == r.burst {
+			r.tokens = burst
+		}
 		r.tokens, r.burst = min(r.tokens, burst), burst
 	}
 }

@@ -101,9 +101,10 @@ func (s *scheduler) refund(now int64, t *tenant) {
 }
 
 // refill is for a tenant that is about to have other limits: it keeps its tokens, as many
-// as the new bucket holds. Who had no rate begins with a full one.
+// as the new bucket holds. Who had no rate begins with a full one, and so does who had a full
+// one, which may have been forgotten and be met again with the new limits.
 func (s *scheduler) refill(now int64, t *tenant, to *limits) {
-	if t.limits.rate == 0 {
+	if t.limits.isFull(t.bucket, now) {
 		t.bucket = to.fullBucket(now)
 		return
 	}
