@@ -31,15 +31,20 @@ func openRates(cfg config.Redis, password string, log *slog.Logger) (*fleetRates
 	if err != nil {
 		return nil, &usageError{fmt.Errorf("redis.url: %w", err)}
 	}
-	r := &fleetRates{client: client, news: newRedisNews(log.With("redis", cfg.URL.String(), "on_error", cfg.OnError))}
+	news, err := newRedisNews(log.With("redis", cfg.URL.String(), "on_error", cfg.OnError))
+	if err != nil {
+		_ = client.Close()
+		return nil, err
+	}
 	settings := cfg.Limiter()
-	settings.OnDegraded = r.news.degraded
-	if r.limiter, err = redisbucket.New(client, settings); err != nil {
+	settings.OnDegraded = news.degraded
+	rates, err := redisbucket.New(client, settings)
+	if err != nil {
 		_ = client.Close()
 		return nil, &usageError{fmt.Errorf("redis: %w", err)}
 	}
-	r.news.tellCause(func() error { return r.limiter.Stats().Cause })
-	return r, nil
+	news.ask(func() error { return rates.Stats().Cause })
+	return &fleetRates{limiter: rates, client: client, news: news}, nil
 }
 
 // shared is the SharedRate of a consumer; nil without a Redis.
@@ -60,31 +65,35 @@ func (r *fleetRates) close() {
 	_ = r.client.Close()
 }
 
-// newsQuiet is how long nothing more is logged of a Redis that comes and goes.
-const newsQuiet = 10 * time.Second
-
-// redisNews logs when shared rates are decided without Redis, and when with it again: what is
-// new at once, then nothing for a while, then what is so if it is not what was said.
+// A redisNews logs when shared rates are decided without Redis, and when with it again. Of a
+// Redis that comes and goes a few turns are logged at once, and then in a while what is so, if
+// that is not what was said last.
 type redisNews struct {
 	log *slog.Logger
 
-	mu     sync.Mutex // guards what follows; nothing is logged under it
-	cause  func() error
-	so     bool // degraded
-	said   bool
-	turns  int // since something was said
-	quiet  *time.Timer
-	silent bool // quiet has not passed
-	ended  bool
+	mu    sync.Mutex // guards what follows; nothing is logged under it
+	pace  *limiter.TokenBucket
+	cause func() error
+	so    bool // degraded
+	said  bool
+	turns int // since something was said
+	later *time.Timer
+	ended bool
 }
 
-func newRedisNews(log *slog.Logger) *redisNews { return &redisNews{log: log} }
+// newsPace is how often a line is written.
+var newsPace = limiter.Rate{Events: 1, Per: 30 * time.Second, Burst: 4}
 
-// tellCause says whom to ask for the last error of Redis.
-func (n *redisNews) tellCause(f func() error) {
+func newRedisNews(log *slog.Logger) (*redisNews, error) {
+	pace, err := limiter.NewTokenBucket(newsPace)
+	return &redisNews{log: log, pace: pace, cause: func() error { return nil }}, err
+}
+
+// ask says who knows the last error of Redis.
+func (n *redisNews) ask(cause func() error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.cause = f
+	n.cause = cause
 }
 
 // degraded takes in what is so now.
@@ -92,43 +101,45 @@ func (n *redisNews) degraded(so bool) {
 	n.mu.Lock()
 	n.so = so
 	n.turns++
-	tell := n.news()
+	tell := n.news(time.Now())
 	n.mu.Unlock()
 	tell()
 }
 
-// again is called when the quiet time has passed.
+// again looks at what could not be told at once.
 func (n *redisNews) again() {
 	n.mu.Lock()
-	n.silent = false
-	tell := n.news()
+	tell := n.news(time.Now())
 	n.mu.Unlock()
 	tell()
 }
 
-// news requires mu. It returns what tells what is new, without mu.
-func (n *redisNews) news() func() {
-	if n.silent || n.ended || n.so == n.said {
+// news returns what tells what is new, which is to be called without mu. It requires mu.
+func (n *redisNews) news(now time.Time) (tell func()) {
+	if n.ended || n.so == n.said {
 		return func() {}
 	}
-	n.said, n.silent = n.so, true
-	args := []any{"turns", n.turns}
-	n.turns = 0
-	if n.quiet == nil {
-		n.quiet = time.AfterFunc(newsQuiet, n.again)
-	} else {
-		n.quiet.Reset(newsQuiet)
+	if !n.pace.AllowN(now, 1) {
+		n.await(now)
+		return func() {}
 	}
-	so, cause := n.so, n.cause
-	return func() {
-		if !so {
-			n.log.Info("Redis answers again: shared rates hold for all processes", args...)
-			return
+	so, turns, cause := n.so, n.turns, n.cause
+	n.said, n.turns = so, 0
+	if so {
+		return func() {
+			n.log.Warn("Redis does not answer: shared rates are decided without it", "turns", turns, "error", cause())
 		}
-		if cause != nil {
-			args = append(args, "error", cause())
-		}
-		n.log.Warn("Redis does not answer: shared rates are decided without it", args...)
+	}
+	return func() { n.log.Info("Redis answers again: shared rates hold for all processes", "turns", turns) }
+}
+
+// await requires mu.
+func (n *redisNews) await(now time.Time) {
+	at, _ := n.pace.Next(now, 1)
+	if n.later == nil {
+		n.later = time.AfterFunc(at.Sub(now), n.again)
+	} else {
+		n.later.Reset(at.Sub(now))
 	}
 }
 
@@ -137,7 +148,7 @@ func (n *redisNews) stop() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.ended = true
-	if n.quiet != nil {
-		n.quiet.Stop()
+	if n.later != nil {
+		n.later.Stop()
 	}
 }
