@@ -79,6 +79,9 @@ type TenantState struct {
 	Tenant      string        `json:"tenant"`
 	Queued      int           `json:"queued"`
 	Bytes       int64         `json:"bytes"`
+	Fullest     int           `json:"fullest"`    // messages in its fullest queue; it has one for each downstream
+	QueueMax    int           `json:"queue_max"`  // most messages in each of its queues
+	QueueHigh   int           `json:"queue_high"` // at how many one of them begins to shed
 	InFlight    int           `json:"in_flight"`
 	Weight      float64       `json:"weight"`
 	MaxInFlight int           `json:"max_in_flight"`
@@ -192,6 +195,15 @@ func rateText(r tenants.Rate) string {
 	return limiter.Rate(r).String()
 }
 
+// fullest returns how many messages the fullest queue of a tenant holds.
+func fullest(stat tenants.Stat) int {
+	most := 0
+	for _, q := range stat.Classes() {
+		most = max(most, q.Queued)
+	}
+	return most
+}
+
 func (c *Consumer) tenantStates() []TenantState {
 	var states []TenantState
 	overflow := c.spillway.overflow()
@@ -205,6 +217,9 @@ func (c *Consumer) tenantStates() []TenantState {
 			Tenant:      name,
 			Queued:      stat.Queued,
 			Bytes:       stat.Bytes,
+			Fullest:     fullest(stat),
+			QueueMax:    stat.Queue,
+			QueueHigh:   stat.High,
 			InFlight:    stat.InFlight,
 			Weight:      stat.Weight,
 			MaxInFlight: stat.MaxInFlight,
