@@ -55,8 +55,13 @@ type Config struct {
 	// route names and that is not here is protected by the defaults; the one of routes that
 	// name none, "default", only if it is here. One that no route names is an error.
 	Downstreams map[string]Downstream
-	// SharedRate makes the limiter of a Downstream with SharedRate, for all that share key,
-	// which is its name. New calls it, and needs it if there is such a one.
+	// SharedRate makes the limiter of a Downstream or a TenantPolicy with SharedRate, for all
+	// that share key: "downstream:" or "tenant:" and its name. It is needed if there is such a
+	// one. New calls it for downstreams; for a tenant it is called by several goroutines, when
+	// the first message is about to start, when the rate has changed, and again when none had
+	// started for a minute or two, so that what it knows must be found again by the key. It
+	// must not block. If it returns an error for a tenant, that is logged, and the rate holds
+	// for this process.
 	SharedRate func(key string, r limiter.Rate) (RateLimiter, error)
 	// Retry says when a failed message is tried again, and how often.
 	Retry Retry
@@ -127,6 +132,8 @@ type TenantPolicy struct {
 	// Rate is how many messages of the tenant start in a time in this process, in bursts of
 	// Rate.Burst. Default: no bound.
 	Rate limiter.Rate
+	// SharedRate makes Rate hold for all processes together, through Config.SharedRate.
+	SharedRate bool
 	// OnOverflow is what happens at the high watermark. Default OverflowSpill.
 	OnOverflow OverflowPolicy
 }

@@ -41,6 +41,7 @@ type Consumer struct {
 	pacer       pacer
 	alarms      alarms
 
+	rates       *tenantRates
 	downstreams downstreams
 	unrouted    counters[Outcome] // settled without a route
 	noise       noise
@@ -89,7 +90,7 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
-	c.queues = queues
+	c.queues, c.rates = queues, newTenantRates(cfg, c.logs)
 	if c.downstreams, err = c.newDownstreams(mux); err != nil {
 		return nil, err
 	}
@@ -149,7 +150,7 @@ func (cfg Config) soft() tenants.Soft {
 func (p TenantPolicy) queuePolicy(bytes int64) tenants.Policy {
 	q := tenants.Policy{
 		Queue: p.Queue, Bytes: bytes, High: p.High, Low: p.Low,
-		Weight: p.Weight, MaxInFlight: p.MaxInFlight, Rate: tenants.Rate(p.Rate),
+		Weight: p.Weight, MaxInFlight: p.MaxInFlight, Rate: tenants.Rate(p.Rate), SharedRate: p.SharedRate,
 	}
 	if p.OnOverflow == OverflowHold {
 		q.Hold = true
@@ -173,6 +174,9 @@ func (c *Consumer) policyFor(tenant string, p *tenants.Policy) {
 	own = own.withDefaults()
 	if err == nil {
 		err = own.Validate("PolicyFor(" + envelope.HeaderValue(tenant, maxTenantBytes) + ")")
+	}
+	if err == nil && own.SharedRate && c.cfg.SharedRate == nil {
+		err = errors.New("consumer: SharedRate is true, must not be without Config.SharedRate")
 	}
 	if err == nil && own.OnOverflow == OverflowHold && c.cfg.Tenants.OnOverflow != OverflowHold {
 		err = errors.New("consumer: OnOverflow hold can only be chosen for all tenants")

@@ -56,16 +56,20 @@ func (c *Consumer) blockedQueues() []blockedQueue {
 	return all
 }
 
-// moveOut sheds what the main lane has brought of a queue, in its order. The rest stays: what
-// came back from an overflow is not moved there again, and a retry has its lane.
+// moveOut takes a queue out of the way: what the main lane has brought is shed, in its order,
+// and what came back from an overflow is handed back to that, and comes again before anything
+// that is behind it there. Retries stay, as they have a share of their own.
 func (c *Consumer) moveOut(b blockedQueue, now time.Time) {
 	for _, d := range c.queues.Take(b.tenant, b.downstream) {
-		if d.lane.kind == LaneMain {
+		switch d.lane.kind {
+		case LaneMain:
 			c.shed(d, now)
-			continue
-		}
-		if err := c.queues.PutAt(now, b.tenant, b.downstream, d, d.size); err != nil {
+		case LaneOverflow:
 			c.giveBack(d)
+		case LaneRetry, LaneSuspect:
+			if err := c.queues.PutAt(now, b.tenant, b.downstream, d, d.size); err != nil {
+				c.giveBack(d)
+			}
 		}
 	}
 }

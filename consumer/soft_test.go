@@ -136,13 +136,13 @@ func TestWhatWaitsForADownstreamThatBrokeIsMovedOutOfTheWay(t *testing.T) {
 			}
 		}), routes(billing, mail))
 		time.Sleep(time.Second)
-		if held := p.c.Snapshot().Held; held < 150 {
+		if held := p.c.Snapshot().Held; held < 180 {
 			t.Fatalf("%d messages are held, the test needs more", held)
 		}
 		billing.down.Store(true)
 		open()
 		time.Sleep(5 * time.Second)
-		if held := p.c.Snapshot().Held; held > 125 {
+		if held := p.c.Snapshot().Held; held > 150 {
 			t.Errorf("%d messages wait for a downstream that is broken, in a buffer of 512", held)
 		}
 		billing.down.Store(false)

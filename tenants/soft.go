@@ -81,7 +81,7 @@ func (s *scheduler) roomIn(l *limits, cost float64, c *class, ready bool) room {
 	if s.soft.Delay == 0 || !ready && l.hold {
 		return r
 	}
-	if l.cap > 0 || l.rate > 0 {
+	if l.cap > 0 || l.policy.Events > 0 {
 		r.lower(s.ownSoft(l, cost))
 	}
 	if ready && s.quick(c) {
@@ -172,10 +172,10 @@ func (s *scheduler) ownSoft(l *limits, cost float64) int {
 	if cost > 0 {
 		perNano = atOnce / cost
 	}
-	if l.rate > 0 {
-		atOnce = min(atOnce, max(l.burst, 1))
-		if perNano == 0 || l.rate < perNano {
-			perNano = l.rate
+	if p := l.policy; p.Events > 0 {
+		atOnce = min(atOnce, float64(p.Burst))
+		if rate := p.perNano(); perNano == 0 || rate < perNano {
+			perNano = rate
 		}
 	}
 	return s.softBound(atOnce, perNano)
