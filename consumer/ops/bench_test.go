@@ -40,7 +40,7 @@ func openPage(b *testing.B, c *consumer.Consumer) (done func()) {
 		b.Fatal(err)
 	}
 	server := httptest.NewServer(h)
-	resp, err := http.Get(server.URL + "/api/v1/events?top=50")
+	resp, err := http.Get(server.URL + "/api/v1/events?top=50") //nolint:bodyclose // done does
 	if err != nil {
 		b.Fatal(err)
 	}

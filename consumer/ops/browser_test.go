@@ -49,6 +49,7 @@ func newBrowser(t *testing.T, width, height int64, flags ...chromedp.ExecAllocat
 	if path == "" {
 		t.Skip("there is no chromium on the PATH")
 	}
+	t.Parallel() // most of the time a page waits
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(int(width), int(height)))
 	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(options, flags...)...)
 	b := &browser{t: t}

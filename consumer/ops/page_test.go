@@ -22,8 +22,8 @@ const (
 )
 
 func TestThePageShowsTheWorkerAndGoesOn(t *testing.T) {
-	th := perform(t, newScene(spike), ops.Config{}, nil)
 	b := newBrowser(t, 1280, 900)
+	th := perform(t, newScene(spike), ops.Config{}, nil)
 	b.open(th.url)
 	for selector, want := range map[string]string{
 		"#stream": "JOBS", "#durable": "worker", "#live": "Live", "#shown": "12 tenants",
@@ -49,6 +49,7 @@ func TestThePageShowsTheWorkerAndGoesOn(t *testing.T) {
 }
 
 func TestNamesWithMarkupAreText(t *testing.T) {
+	b := newBrowser(t, 1280, 900)
 	s := newScene(nil)
 	hostile := []string{`<img src=x onerror="document.title='broken'">`, `"><script>document.title='broken'</script>`, "\u202egnp.exe", strings.Repeat("w", 200)}
 	for _, name := range hostile {
@@ -56,7 +57,6 @@ func TestNamesWithMarkupAreText(t *testing.T) {
 	}
 	s.downs[0].Downstream = `<b>billing</b>`
 	th := perform(t, s, ops.Config{Token: token}, nil)
-	b := newBrowser(t, 1280, 900)
 	b.open(th.url)
 	names := read[[]string](b, rowNames)
 	for _, name := range hostile {
@@ -73,8 +73,8 @@ func TestNamesWithMarkupAreText(t *testing.T) {
 }
 
 func TestTenThousandTenantsAreSearchedByTheWorker(t *testing.T) {
-	th := perform(t, newScene(many).late(), ops.Config{}, nil)
 	b := newBrowser(t, 1280, 900)
+	th := perform(t, newScene(many).late(), ops.Config{}, nil)
 	b.open(th.url)
 	if n := read[int](b, `document.querySelectorAll("#rows tr").length`); n != 50 {
 		t.Errorf("%d rows are shown, want 50", n)
@@ -119,11 +119,11 @@ func (c *control) wrap(next http.Handler) http.Handler {
 }
 
 func TestATenantIsChangedByWhoHasTheToken(t *testing.T) {
+	b := newBrowser(t, 1280, 900)
 	c, s := new(control), newScene(nil)
 	const odd = `a/b ?%41#<i>`
 	s.tenant(odd, 500, 0)
 	th := perform(t, s, ops.Config{Token: token}, c.wrap)
-	b := newBrowser(t, 1280, 900)
 	b.lax = true // refusals are part of this
 	b.open(th.url)
 	row := fmt.Sprintf(`[...document.querySelectorAll("#rows tr")].find((e) => e.querySelector("th").textContent === %q)`, odd)
@@ -172,8 +172,8 @@ func TestATenantIsChangedByWhoHasTheToken(t *testing.T) {
 }
 
 func TestNothingCanBeChangedWithoutAToken(t *testing.T) {
-	th := perform(t, newScene(nil), ops.Config{}, nil)
 	b := newBrowser(t, 1280, 900)
+	th := perform(t, newScene(nil), ops.Config{}, nil)
 	b.open(th.url)
 	if n := read[int](b, `[...document.querySelectorAll("#rows button")].filter((e) => e.checkVisibility()).length`); n != 0 {
 		t.Errorf("%d buttons are shown", n)
@@ -182,8 +182,8 @@ func TestNothingCanBeChangedWithoutAToken(t *testing.T) {
 }
 
 func TestAPageComesBackAfterARestart(t *testing.T) {
-	th := perform(t, newScene(nil), ops.Config{}, nil)
 	b := newBrowser(t, 1280, 900)
+	th := perform(t, newScene(nil), ops.Config{}, nil)
 	b.lax = true // connections are refused meanwhile
 	b.open(th.url)
 	process := read[string](b, `import("./assets/js/main.js").then((m) => m.history.process)`, awaited)
@@ -223,8 +223,8 @@ func TestAPageComesBackAfterARestart(t *testing.T) {
 }
 
 func TestThePageIsUsedByKeyboard(t *testing.T) {
-	th := perform(t, newScene(nil), ops.Config{Token: token}, nil)
 	b := newBrowser(t, 1280, 900)
+	th := perform(t, newScene(nil), ops.Config{Token: token}, nil)
 	b.open(th.url)
 	const focused = `(() => { const e = document.activeElement; const seen = e.matches(":focus-visible") && getComputedStyle(e).outlineStyle !== "none";
 		return (e.getAttribute("aria-label") ?? e.name ?? "").concat(e.name ? "" : "", "|", e.textContent.trim().slice(0, 20), seen ? "" : " (not seen)"); })()`
@@ -248,8 +248,8 @@ func TestThePageIsUsedByKeyboard(t *testing.T) {
 }
 
 func TestThePageHasNamesForWhoListens(t *testing.T) {
-	th := perform(t, newScene(shut), ops.Config{Token: token}, nil)
 	b := newBrowser(t, 390, 844)
+	th := perform(t, newScene(shut), ops.Config{Token: token}, nil)
 	b.open(th.url)
 	for what, script := range map[string]string{
 		"landmarks":                       `["header", "main", "footer", "nav[aria-label]", "[role=search]"].filter((s) => !document.querySelector(s))`,
@@ -299,12 +299,12 @@ func TestAllTextHasContrastInBothThemes(t *testing.T) {
 }
 
 func TestThePageWorksUnderAPrefix(t *testing.T) {
+	b := newBrowser(t, 1280, 900)
 	th := perform(t, newScene(nil), ops.Config{}, func(h http.Handler) http.Handler {
 		mux := http.NewServeMux()
 		mux.Handle("/worker/ops/", http.StripPrefix("/worker/ops", h))
 		return mux
 	})
-	b := newBrowser(t, 1280, 900)
 	b.open(th.url + "worker/ops/")
 	if names := read[[]string](b, rowNames); len(names) != 12 {
 		t.Errorf("the tenants are %q", names)
@@ -312,9 +312,9 @@ func TestThePageWorksUnderAPrefix(t *testing.T) {
 }
 
 func TestTheOrderIsHeldWhileSomebodyIsInTheTable(t *testing.T) {
+	b := newBrowser(t, 1280, 900)
 	s := newScene(nil)
 	th := perform(t, s, ops.Config{Token: token}, nil)
-	b := newBrowser(t, 1280, 900)
 	b.open(th.url)
 	b.do(chromedp.Focus(`#rows tr:nth-child(3) button`))
 	before := read[[]string](b, rowNames)

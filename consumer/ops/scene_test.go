@@ -2,6 +2,7 @@ package ops_test
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -113,11 +114,7 @@ func (d *downstream) copy() consumer.DownstreamState {
 	c := d.DownstreamState
 	limit, breaker := *c.Limit, *c.Breaker
 	c.Limit, c.Breaker = &limit, &breaker
-	settled := map[consumer.Outcome]uint64{}
-	for k, v := range c.Settled {
-		settled[k] = v
-	}
-	c.Settled = settled
+	c.Settled = maps.Clone(c.Settled)
 	return c
 }
 
@@ -295,9 +292,10 @@ func (d *downstream) setLimit(to int, why string, at time.Time) {
 // wander moves the limits as one that measures does.
 func wander(s *scene, second int) {
 	for i, d := range s.downs {
-		if (second+17*i)%50 == 0 {
+		switch (second + 17*i) % 50 {
+		case 0:
 			d.setLimit(max(4, d.Limit.Limit-1-i), "probe", s.now)
-		} else if (second+17*i)%50 == 3 {
+		case 3:
 			d.setLimit(d.Limit.Limit+1+i+(second/50)%2*2-1, "probed", s.now)
 		}
 	}

@@ -55,12 +55,12 @@ func TestPictures(t *testing.T) {
 			if width == 0 {
 				width = 1280
 			}
+			b := newBrowser(t, width, 900)
 			s := newScene(p.script)
 			if p.late {
 				s.late()
 			}
 			th := perform(t, s, ops.Config{Token: token}, nil)
-			b := newBrowser(t, width, 900)
 			b.lax = p.stale
 			b.prefer(p.scheme)
 			b.open(th.url)

@@ -77,6 +77,7 @@ function explain(d) {
   const b = d.breaker;
   if (b?.state === "closed") said.push(b.calls ? `${count(b.failures)} of the last ${plural(b.calls, "call")} failed.` : "No call lately.");
   else if (b) said.push(`Breaker ${b.state === "open" ? "open" : "half open"} for ${seconds(d.now - Date.parse(b.since))}${b.openings > 1 ? `, ${b.openings} times in a row` : ""}.`);
+  if (d.rate_degraded) said.push("Its rate is shared, and decided by this process alone for now: the others cannot be asked.");
   if (d.rate_until) said.push("Its rate is used up for now.");
   return said.join(" ") || "Neither limit nor breaker.";
 }

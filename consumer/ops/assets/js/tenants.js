@@ -1,7 +1,7 @@
 // The tenants, in the order that the worker puts them. While somebody is in the table its
 // order is held: nobody can click what runs away.
 
-import { count, nanos, plural, rate, seconds } from "./format.js";
+import { clock, count, nanos, plural, rate, seconds } from "./format.js";
 import { attr, byId, h, keyed, text } from "./dom.js";
 import { waitsFor, waitState } from "./words.js";
 
@@ -119,6 +119,7 @@ function because(t) {
 
 function badgesOf(t) {
   const badges = [];
+  if (t.override) badges.push(" ", h("span", { class: "badge", "data-state": "idle", title: overrideOf(t.override) }, "set by hand"));
   if (t.noisy) badges.push(" ", h("span", { class: "badge", "data-state": "shedding", title: "It has more than two thirds of the workers while others have work too." }, "noisy"));
   return badges;
 }
@@ -133,6 +134,14 @@ class Pace {
     const [first] = this.#told;
     return now > first.now && n >= first.n ? ((n - first.n) / (now - first.now)) * 1000 : null;
   }
+}
+
+/** overrideOf says what was set of a tenant while the worker ran, and until when. */
+function overrideOf(o) {
+  return Object.entries(o).map(([name, { value, until }]) => {
+    const what = `${name.replaceAll("_", " ")} ${value === "" ? "without a bound" : value}`;
+    return until ? `${what} until ${clock(Date.parse(until))}` : what;
+  }).join(", ");
 }
 
 function queue(t, gauge, fill, mark, queued) {
