@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 // TestMain is the child process of the memory scenario when it is started as one.
@@ -98,26 +100,6 @@ func BenchmarkConsume(b *testing.B) {
 	}
 }
 
-func TestQuantile(t *testing.T) {
-	for _, tt := range []struct {
-		values []int
-		q      float64
-		want   int
-	}{
-		{nil, 0.5, 0},
-		{[]int{7}, 0.99, 7},
-		{[]int{3, 1, 2}, 0.5, 2},
-		{[]int{4, 3, 1, 2}, 0.5, 2},
-		{[]int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, 0.9, 9},
-		{[]int{1, 2, 3}, 1, 3},
-		{[]int{1, 2, 3}, 0, 1},
-	} {
-		if got := quantile(tt.values, tt.q); got != tt.want {
-			t.Errorf("quantile(%v, %v) = %d, want %d", tt.values, tt.q, got, tt.want)
-		}
-	}
-}
-
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"nonsense"}, {"throughput", "isolation"}, {"all", "--nonsense"},
@@ -137,7 +119,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	rep := report{Machine: thisMachine(), Rows: []row{
+	rep := report{Machine: measure.ThisMachine(), Rows: []row{
 		{Scenario: "s", Claim: "fast", Ours: figure{1000, perSecond}, Peer: figure{500, perSecond}, Ratio: 2, Bound: "ratio >= 1.0", Verdict: judge(true)},
 		{Scenario: "s", Claim: "small", Ours: figure{1 << 20, bytes}},
 	}}
@@ -148,7 +130,7 @@ func TestReport(t *testing.T) {
 	if err := rep.writeTable(&table); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"GOMAXPROCS", "1.0k/s", "0.5k/s", "2.000", "ok", "1.0 MiB"} {
+	for _, want := range []string{"cores", "1.0k/s", "0.5k/s", "2.000", "ok", "1.0 MiB"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("the table does not show %q:\n%s", want, &table)
 		}

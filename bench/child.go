@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/spillwaymq/spillway/consumer"
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 const (
@@ -131,7 +132,7 @@ func (t task) consumePlain(ctx, work context.Context, js jetstream.JetStream, ha
 	if err != nil {
 		return err
 	}
-	stop, err := pool(durable, memoryWorkers, func(m jetstream.Msg) {
+	pool, err := measure.StartPool(durable, memoryWorkers, func(m jetstream.Msg) {
 		handle()
 		_ = m.Ack() // what is not acked comes again
 	})
@@ -139,6 +140,6 @@ func (t task) consumePlain(ctx, work context.Context, js jetstream.JetStream, ha
 		return err
 	}
 	<-work.Done()
-	stop()
+	pool.Stop()
 	return nil
 }

@@ -15,7 +15,7 @@
 //
 // # Files
 //
-// main, settings: the command. report, machine, stats: what it prints. server, fill:
+// main, settings: the command. report: what it prints. server, fill:
 // the NATS that is measured on; distance: how far away it is. throughput: rounds of
 // races; race: one contestant against the clock, cpu and profile beside it; plain,
 // watermill, spillway: the contestants. isolation: rounds of laps; lap: a flood beside

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 const (
@@ -52,7 +54,7 @@ func isolationRows(flood int, ours, solo, plain []lap) []row {
 	p99, soloP99, plainP99 := medianWait(ours, 0.99), medianWait(solo, 0.99), medianWait(plain, 0.99)
 	bound := 3*soloP99 + service
 	skim := medianOf(ours, func(l lap) time.Duration { return l.skim })
-	during := medianOf(ours, func(l lap) time.Duration { return quantile(l.during, 1) })
+	during := medianOf(ours, func(l lap) time.Duration { return measure.Quantile(l.during, 1) })
 	busy := medianOf(ours, func(l lap) float64 { return l.busy })
 	plainBusy := medianOf(plain, func(l lap) float64 { return l.busy })
 	claim := func(format string, args ...any) row {
@@ -84,5 +86,5 @@ func isolationRows(flood int, ours, solo, plain []lap) []row {
 }
 
 func medianWait(all []lap, q float64) time.Duration {
-	return medianOf(all, func(l lap) time.Duration { return quantile(l.waits, q) })
+	return medianOf(all, func(l lap) time.Duration { return measure.Quantile(l.waits, q) })
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/spillwaymq/spillway/consumer"
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 const lapStream = "LAP"
@@ -43,8 +44,8 @@ type lap struct {
 
 func (l lap) String() string {
 	return strings.TrimSuffix(fmt.Sprintf("quiet p50 %v, p99 %v, max %v (after %v) of %d; skim %v, %d during it, max %v; busy %.0f %%; %s",
-		round(quantile(l.waits, 0.5)), round(quantile(l.waits, 0.99)), round(quantile(l.waits, 1)), round(l.worst), len(l.waits),
-		round(l.skim), len(l.during), round(quantile(l.during, 1)), 100*l.busy, l.note), "; ")
+		round(measure.Quantile(l.waits, 0.5)), round(measure.Quantile(l.waits, 0.99)), round(measure.Quantile(l.waits, 1)), round(l.worst), len(l.waits),
+		round(l.skim), len(l.during), round(measure.Quantile(l.during, 1)), 100*l.busy, l.note), "; ")
 }
 
 func medianOf[T cmp.Ordered](all []lap, of func(lap) T) T {
@@ -52,7 +53,7 @@ func medianOf[T cmp.Ordered](all []lap, of func(lap) T) T {
 	for i := range all {
 		values[i] = of(all[i])
 	}
-	return median(values)
+	return measure.Median(values)
 }
 
 // track is a lap while it is run.
@@ -170,7 +171,7 @@ func (t *track) lap() lap {
 	}
 	for _, s := range t.samples {
 		wait := max(s.started.Sub(s.published), 0)
-		if !s.published.Before(skimmed) && wait > quantile(l.waits, 1) {
+		if !s.published.Before(skimmed) && wait > measure.Quantile(l.waits, 1) {
 			l.worst = s.published.Sub(t.began)
 		}
 		if s.published.Before(skimmed) {
@@ -188,14 +189,14 @@ func lapPlain(ctx context.Context, js jetstream.JetStream, t *track) (func() (st
 		return nil, err
 	}
 	t.began = time.Now()
-	stop, err := pool(durable, isolatedCrew, func(m jetstream.Msg) {
+	pool, err := measure.StartPool(durable, isolatedCrew, func(m jetstream.Msg) {
 		t.handle(m.Subject(), m.Data())
 		_ = m.Ack() // what is not acked comes again
 	})
 	if err != nil {
 		return nil, err
 	}
-	return func() (string, error) { stop(); return "", nil }, nil
+	return func() (string, error) { pool.Stop(); return "", nil }, nil
 }
 
 func lapSpillway(ctx context.Context, js jetstream.JetStream, t *track) (func() (string, error), error) {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 // Exit codes.
@@ -84,7 +86,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return exitUsage
 	}
-	rep := report{Machine: thisMachine()}
+	rep := report{Machine: measure.ThisMachine()}
 	for _, sc := range scenarios() {
 		if s.scenario != "all" && s.scenario != sc.name {
 			continue

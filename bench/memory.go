@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 const (
@@ -132,5 +134,5 @@ func medianLive(all []outcome) float64 {
 	for i, o := range all {
 		live[i] = float64(o.Live)
 	}
-	return median(live)
+	return measure.Median(live)
 }

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 // The contestants of nats.go alone.
@@ -18,8 +19,7 @@ var (
 )
 
 const (
-	workers    = 16   // of everyone who has workers
-	poolBuffer = 1024 // of the channel between Consume and its workers
+	workers    = 16 // of everyone who has workers
 	fetchBatch = 500
 )
 
@@ -56,7 +56,7 @@ func startPool(ctx context.Context, r *race) (func() (string, error), error) {
 		return nil, err
 	}
 	r.begin()
-	stop, err := pool(durable, workers, func(m jetstream.Msg) {
+	pool, err := measure.StartPool(durable, workers, func(m jetstream.Msg) {
 		r.handle()
 		_ = m.Ack()
 	})
@@ -64,42 +64,8 @@ func startPool(ctx context.Context, r *race) (func() (string, error), error) {
 		return nil, err
 	}
 	return func() (string, error) {
-		stop()
+		pool.Stop()
 		return r.redelivered(ctx), nil
-	}, nil
-}
-
-// pool is what people write by hand: Consume into a channel that workers read.
-func pool(durable jetstream.Consumer, workers int, work func(jetstream.Msg)) (stop func(), err error) {
-	messages, quit := make(chan jetstream.Msg, poolBuffer), make(chan struct{})
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			for {
-				select {
-				case m := <-messages:
-					work(m)
-				case <-quit:
-					return
-				}
-			}
-		})
-	}
-	running, err := durable.Consume(func(m jetstream.Msg) {
-		select {
-		case messages <- m:
-		case <-quit:
-		}
-	})
-	if err != nil {
-		close(quit)
-		return nil, err
-	}
-	return func() {
-		close(quit)
-		running.Stop()
-		<-running.Closed()
-		wg.Wait()
 	}, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 // A duel is one operation, done from all processors at once, by ours and by each peer.
@@ -59,12 +61,12 @@ func (d duel) fight(ctx context.Context, e *env) ([]row, error) {
 		}
 		e.say("round %d  %s:%s", round+1, d.claim, line)
 	}
-	ours := figure{median(took[0]), nanos}
+	ours := figure{measure.Median(took[0]), nanos}
 	var rows []row
 	for i, peer := range d.peers {
 		r := row{
 			Scenario: "primitives", Claim: d.claim + ", beside " + peer.name,
-			Peer: figure{median(took[i+1]), nanos}, Ours: ours, Ratio: median(ratios(took[0], took[i+1])),
+			Peer: figure{measure.Median(took[i+1]), nanos}, Ours: ours, Ratio: measure.Median(measure.Ratios(took[0], took[i+1])),
 			Note: fmt.Sprintf("allocations: theirs %d, ours %d", allocs[i+1], allocs[0]),
 		}
 		if i == 0 && d.bound > 0 {

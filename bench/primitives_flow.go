@@ -14,6 +14,7 @@ import (
 	"github.com/panjf2000/ants/v2"
 
 	"github.com/spillwaymq/spillway/flow"
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 const (
@@ -117,10 +118,10 @@ func submits(ctx context.Context, e *env, workers int) ([]row, error) {
 		if i == ours {
 			continue
 		}
-		ratio := median(ratios(took[ours], took[i]))
+		ratio := measure.Median(measure.Ratios(took[ours], took[i]))
 		r := row{
 			Scenario: "primitives", Claim: fmt.Sprintf("pool submit, %d workers, beside %s", workers, s.name),
-			Peer: figure{median(took[i]), nanos}, Ours: figure{median(took[ours]), nanos}, Ratio: ratio,
+			Peer: figure{measure.Median(took[i]), nanos}, Ours: figure{measure.Median(took[ours]), nanos}, Ratio: ratio,
 			Note: fmt.Sprintf("allocations: theirs %d, ours %d", allocs[i], allocs[ours]),
 		}
 		if i == channel {

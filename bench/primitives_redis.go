@@ -16,6 +16,7 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/spillwaymq/spillway/internal/measure"
 	"github.com/spillwaymq/spillway/limiter"
 	"github.com/spillwaymq/spillway/limiter/redisbucket"
 )
@@ -129,11 +130,11 @@ func (s *redisServer) cost(ctx context.Context, e *env) ([]row, error) {
 		e.say("round %d  %s %.0f ns, %s %.0f ns", round+1,
 			names[0], took[0][len(took[0])-1], names[1], took[1][len(took[1])-1])
 	}
-	ratio := median(ratios(took[0], took[1]))
+	ratio := measure.Median(measure.Ratios(took[0], took[1]))
 	return []row{
 		{
 			Scenario: "redis", Claim: fmt.Sprintf("Allow on a hot key, %d in parallel, beside redis_rate", redisParallel),
-			Peer: figure{median(took[1]), nanos}, Ours: figure{median(took[0]), nanos}, Ratio: ratio,
+			Peer: figure{measure.Median(took[1]), nanos}, Ours: figure{measure.Median(took[0]), nanos}, Ratio: ratio,
 			Bound: fmt.Sprintf("ratio <= %.1f", redisRatio), Verdict: judge(ratio <= redisRatio),
 			Note: fmt.Sprintf("allocations: theirs %d, ours %d", allocs[1], allocs[0]),
 		},

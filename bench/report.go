@@ -6,12 +6,14 @@ import (
 	"io"
 	"text/tabwriter"
 	"time"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 // report is everything that a run found out.
 type report struct {
-	Machine machine `json:"machine"`
-	Rows    []row   `json:"rows"`
+	Machine measure.Machine `json:"machine"`
+	Rows    []row           `json:"rows"`
 }
 
 // row is one claim and what became of it.

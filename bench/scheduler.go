@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spillwaymq/spillway/internal/measure"
 	"github.com/spillwaymq/spillway/tenants"
 )
 
@@ -38,16 +39,16 @@ func schedule(ctx context.Context, e *env) ([]row, error) {
 		allocs = max(allocs, a.AllocsPerOp(), b.AllocsPerOp())
 		e.say("round %d  %d tenants %.0f ns/op, %d tenants %.0f ns/op", round+1, fewTenants, nsPerOp(a), manyTenants, nsPerOp(b))
 	}
-	growth := median(ratios(many, few))
+	growth := measure.Median(measure.Ratios(many, few))
 	return []row{
 		{
 			Scenario: "scheduler", Claim: fmt.Sprintf("Push, Next and Done with %d backlogged tenants", manyTenants),
-			Ours:  figure{median(many), nanos},
-			Bound: fmt.Sprintf("ours <= %d ns", schedulerBound), Verdict: judge(median(many) <= schedulerBound),
+			Ours:  figure{measure.Median(many), nanos},
+			Bound: fmt.Sprintf("ours <= %d ns", schedulerBound), Verdict: judge(measure.Median(many) <= schedulerBound),
 		},
 		{
 			Scenario: "scheduler", Claim: fmt.Sprintf("the same beside %d tenants (in the place of the peer)", fewTenants),
-			Peer: figure{median(few), nanos}, Ours: figure{median(many), nanos}, Ratio: growth,
+			Peer: figure{measure.Median(few), nanos}, Ours: figure{measure.Median(many), nanos}, Ratio: growth,
 			Bound: fmt.Sprintf("ratio <= %.1f", schedulerGrowth), Verdict: judge(growth <= schedulerGrowth),
 		},
 		{

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 const payloadBytes = 128
@@ -177,12 +179,12 @@ func throughputRows(scenario string, courses []course, sheet results) []row {
 }
 
 func compare(scenario, claim string, u unit, ours, peers []float64) row {
-	r := row{Scenario: scenario, Claim: claim, Ratio: median(ratios(ours, peers))}
+	r := row{Scenario: scenario, Claim: claim, Ratio: measure.Median(measure.Ratios(ours, peers))}
 	if len(peers) > 0 {
-		r.Peer = figure{median(peers), u}
+		r.Peer = figure{measure.Median(peers), u}
 	}
 	if len(ours) > 0 {
-		r.Ours = figure{median(ours), u}
+		r.Ours = figure{measure.Median(ours), u}
 	}
 	return r
 }

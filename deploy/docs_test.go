@@ -84,7 +84,7 @@ func TestTuningTellsEverySetting(t *testing.T) {
 		t.Fatalf("validate: exit %d\n%s", code, out)
 	}
 	text := read(t, "../docs/tuning.md")
-	for _, m := range regexp.MustCompile(`(?m)^[ -]*(\w+):|[{ ,](\w+):`).FindAllStringSubmatch(out, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^[ -]*(\w+):\s|[{ ](\w+):\s`).FindAllStringSubmatch(out, -1) {
 		key := m[1] + m[2]
 		if !slices.Contains(left, key) && !regexp.MustCompile(`\b`+key+`\b`).MatchString(text) {
 			t.Errorf("docs/tuning.md does not tell of %s", key)

@@ -22,6 +22,7 @@ type adaptive struct {
 	floor minimum // of mean times: the best that was seen lately
 	lid   lid     // above it, calls were dropped lately
 	quiet float64 // share of drops that less load does not cure
+	doubt bool    // the last window had too many drops, and may have had a change in it
 }
 
 type phase uint8
@@ -322,6 +323,8 @@ func (a *adaptive) calm(n int) float64 {
 func (a *adaptive) brake(w window) (plan, bool) {
 	share := w.dropShare()
 	wasted := w.dropped / (w.dropped + w.sum + 1e-12)
+	doubted := a.doubt
+	a.doubt = false
 	switch {
 	case w.total() >= 4 && share > 0.5 && wasted > 0.5:
 		a.limit, a.phase = a.clamp(math.Floor(w.limit/2)), braking
@@ -332,6 +335,13 @@ func (a *adaptive) brake(w window) (plan, bool) {
 		a.phase, a.step = climbing, climbFast
 		return a.tick(Grew), true
 	case a.phase == braking:
+	case float64(w.drops) > a.calm(w.total()) && wasted > 0.5 && !doubted:
+		// Successes of before and drops of now would be taken for a downstream that drops
+		// this share at this limit, and the lid kept for long: look again.
+		a.doubt = true
+		p := a.tick(Dropped)
+		p.fresh = true
+		return p, true
 	case float64(w.drops) > a.calm(w.total()):
 		a.limit = a.clamp(min(w.limit-1, w.limit*(1-wasted)))
 		a.lid = lid{at: a.limit, until: w.to + lidFor}

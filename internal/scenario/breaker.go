@@ -118,7 +118,7 @@ func breakerOpen(ctx context.Context, r *Rig) ([]Row, error) {
 func outagePlain(ctx context.Context, bed *bed, messages int, lasts time.Duration) (Figure, error) {
 	var failed atomic.Int64
 	ledger, over := newLedger(messages), time.Now().Add(lasts)
-	run, err := bed.plain(ctx, "plain", Plain{Workers: outageWorkers, AckWait: outageWait, Handle: func(m jetstream.Msg) {
+	run, err := bed.plain(ctx, "plain", byHand{Workers: outageWorkers, AckWait: outageWait, Handle: func(m jetstream.Msg) {
 		time.Sleep(outageService)
 		if time.Now().Before(over) {
 			failed.Add(1)

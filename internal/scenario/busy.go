@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/spillwaymq/spillway/consumer"
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 var busyScenario = Scenario{
@@ -94,7 +95,7 @@ func keptBusy(ctx context.Context, r *Rig, tenants int) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	run, err := bed.plain(ctx, "plain", Plain{Workers: busyWorkers, Handle: func(m jetstream.Msg) {
+	run, err := bed.plain(ctx, "plain", byHand{Workers: busyWorkers, Handle: func(m jetstream.Msg) {
 		plain.run(service)
 		_ = m.Ack() // what is not acked comes again
 	}})
@@ -142,7 +143,7 @@ func (f flooders) beside(ctx context.Context, r *Rig) (Row, error) {
 	}
 	claim := fmt.Sprintf("quiet tenants beside %d × %s messages of %v on %d workers, p99 of the wait after the skim",
 		f.tenants, grouped(int64(messages)), f.service, floodWorkers)
-	return quietBound(claim, quantile(waits, 0.99), alone, f.service), bed.drop(ctx)
+	return quietBound(claim, measure.Quantile(waits, 0.99), alone, f.service), bed.drop(ctx)
 }
 
 // gap lets the quiet tenants use an eighth of the workers.

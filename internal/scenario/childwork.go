@@ -80,7 +80,7 @@ func (t Task) consume(ctx context.Context, js jetstream.JetStream, v *voice) (fu
 }
 
 func (t Task) consumePlain(ctx context.Context, js jetstream.JetStream, v *voice) (func() error, bytesHeld, error) {
-	run, err := startPlain(ctx, js, t.Stream, t.Durable, Plain{Workers: t.Workers, AckWait: t.AckWait, Handle: func(m jetstream.Msg) {
+	run, err := startPlain(ctx, js, t.Stream, t.Durable, byHand{Workers: t.Workers, AckWait: t.AckWait, Handle: func(m jetstream.Msg) {
 		meta, err := m.Metadata()
 		if err != nil {
 			return // no message of JetStream

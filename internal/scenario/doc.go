@@ -22,7 +22,7 @@
 // # The plain consumer
 //
 // It is what people write: Consume into a channel that as many workers read as Spillway has,
-// an Ack after success, a NakWithDelay after an error. See [Plain].
+// an Ack after success, a NakWithDelay after an error. It is measure.Pool.
 //
 // # Where scenarios run
 //

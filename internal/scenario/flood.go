@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/spillwaymq/spillway/consumer"
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 const floodDoc = `A stream holds a flood of one tenant when consuming begins, and 20 quiet tenants publish
@@ -89,7 +90,7 @@ func quietAlone(ctx context.Context, r *Rig, service, gap time.Duration, workers
 		err = until(ctx, "quiet tenants alone are handled", patience, func() bool { return c.waiting() == 0 })
 	}
 	waits, _ := c.since(from, time.Now())
-	return quantile(waits, 0.99), errors.Join(err, s.stop(), bed.drop(ctx))
+	return measure.Quantile(waits, 0.99), errors.Join(err, s.stop(), bed.drop(ctx))
 }
 
 // handlerFor is a handler that always succeeds.
@@ -104,7 +105,7 @@ func handlerFor(f func(subject string, seq uint64, data []byte)) consumer.Handle
 func floodedPlain(ctx context.Context, bed *bed) (Figure, error) {
 	bed.rig.Say("the plain consumer beside the flood")
 	c := bed.newCrowd(floodQuiet, floodGap)
-	run, err := bed.plain(ctx, "plain", Plain{Workers: floodWorkers, MaxAckPending: raceAckPending, Handle: func(m jetstream.Msg) {
+	run, err := bed.plain(ctx, "plain", byHand{Workers: floodWorkers, MaxAckPending: raceAckPending, Handle: func(m jetstream.Msg) {
 		c.started(m.Data(), time.Now())
 		time.Sleep(floodService)
 		_ = m.Ack() // what is not acked comes again
@@ -201,10 +202,10 @@ func (f *flooded) phases(ctx context.Context, s *session) error {
 func (f *flooded) judge() {
 	after := f.crowd.lastStart(f.skimmed)
 	waits, _ := f.crowd.since(after, time.Now())
-	f.p99 = quantile(waits, 0.99)
+	f.p99 = measure.Quantile(waits, 0.99)
 	all, _ := f.crowd.since(f.began, time.Now())
 	f.early = len(all) - len(waits)
-	f.during = quantile(all[:f.early], 1)
+	f.during = measure.Quantile(all[:f.early], 1)
 }
 
 // finish waits until everything was handled. That not all of it was is no error here: it is

@@ -44,7 +44,7 @@ func leases(ctx context.Context, r *Rig) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, err := bed.plain(ctx, "plain", Plain{Workers: leaseWorkers, AckWait: leaseWait, Handle: func(m jetstream.Msg) {
+	run, err := bed.plain(ctx, "plain", byHand{Workers: leaseWorkers, AckWait: leaseWait, Handle: func(m jetstream.Msg) {
 		if meta, err := m.Metadata(); err == nil {
 			plain.note(meta.Sequence.Stream)
 		}
@@ -160,11 +160,8 @@ func (y *relay) run(ctx context.Context, bed *bed, durable string, start func(co
 // keptOf returns how many messages the server takes for those of the consumer that has ended.
 // What was handed back counts as unacknowledged until it is delivered again.
 func (y *relay) keptOf(ctx context.Context, bed *bed, durable string) (int, error) {
-	info, err := consumerInfo(ctx, bed.rig.js, bed.stream, durable)
-	if err != nil {
-		return 0, err
-	}
-	return max(info.NumAckPending-int(y.handedBack), 0), nil
+	n, err := unackedOf(ctx, bed, durable, int(y.handedBack))
+	return max(n-int(y.handedBack), 0), err
 }
 
 func (y *relay) startOurs(ctx context.Context, bed *bed) (func() error, error) {
@@ -184,7 +181,7 @@ func (y *relay) startOurs(ctx context.Context, bed *bed) (func() error, error) {
 }
 
 func (y *relay) startPlain(ctx context.Context, bed *bed) (func() error, error) {
-	run, err := bed.plain(ctx, "plain", Plain{Workers: drainWorkers, AckWait: y.ackWait, Handle: func(m jetstream.Msg) {
+	run, err := bed.plain(ctx, "plain", byHand{Workers: drainWorkers, AckWait: y.ackWait, Handle: func(m jetstream.Msg) {
 		if meta, err := m.Metadata(); err == nil {
 			y.ledger.note(meta.Sequence.Stream)
 		}

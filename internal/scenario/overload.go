@@ -133,7 +133,7 @@ func overloadPlain(ctx context.Context, r *Rig, load float64) (f Figure, err err
 		return f, err
 	}
 	defer func() { err = errors.Join(err, d.close(ctx)) }()
-	run, err := d.bed.plain(ctx, "plain", Plain{Workers: overloadWorkers, Handle: func(m jetstream.Msg) {
+	run, err := d.bed.plain(ctx, "plain", byHand{Workers: overloadWorkers, Handle: func(m jetstream.Msg) {
 		limited, cancel := context.WithTimeout(ctx, overloadTimeout)
 		defer cancel()
 		if d.caller.call(limited) == nil {

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 func TestUsageIsReadFromProcStat(t *testing.T) {
@@ -51,32 +49,6 @@ func TestARunIsDisturbedIfOthersTakeMuchAndLittleIsIdle(t *testing.T) {
 	}
 	if taken, idle := others(usage{busy: 5}, usage{busy: 5}); taken != 0 || idle != 1 {
 		t.Errorf("in no time others took %v, %v was idle", taken, idle)
-	}
-}
-
-func TestQuantileIsTheLeastThatSoManyDoNotExceed(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		values := rapid.SliceOfN(rapid.IntRange(-50, 50), 1, 60).Draw(t, "values")
-		q := rapid.Float64Range(0, 1).Draw(t, "q")
-		got := quantile(values, q)
-		within := func(v int) float64 {
-			n := 0
-			for _, x := range values {
-				if x <= v {
-					n++
-				}
-			}
-			return float64(n) / float64(len(values))
-		}
-		if !slices.Contains(values, got) || within(got) < q-1e-12 {
-			t.Fatalf("quantile %v of %v is %d", q, values, got)
-		}
-		if got != slices.Min(values) && within(got-1) >= q+1e-12 {
-			t.Fatalf("quantile %v of %v is %d, but less would do", q, values, got)
-		}
-	})
-	if quantile([]int(nil), 0.5) != 0 {
-		t.Error("of nothing it is something")
 	}
 }
 

@@ -3,17 +3,15 @@ package scenario
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
-// plainBuffer is how many messages wait in the channel of a plain consumer.
-const plainBuffer = 1024
-
-// Plain is the consumer that people write by hand: Consume into a channel that workers read.
-type Plain struct {
+// byHand is the consumer that people write by hand, see measure.Pool.
+type byHand struct {
 	Workers       int
 	AckWait       time.Duration // default: that of the server, 30s
 	MaxAckPending int           // default: that of the server, 1000
@@ -22,16 +20,12 @@ type Plain struct {
 
 // plainRun is one that runs.
 type plainRun struct {
-	js       jetstream.JetStream
-	durable  jetstream.Consumer
-	running  jetstream.ConsumeContext
-	quit     chan struct{}
-	workers  sync.WaitGroup
-	messages chan jetstream.Msg
+	js   jetstream.JetStream
+	pool *measure.Pool
 }
 
 // plain starts p on a durable of the stream, and on a connection of its own.
-func (b *bed) plain(ctx context.Context, durable string, p Plain) (*plainRun, error) {
+func (b *bed) plain(ctx context.Context, durable string, p byHand) (*plainRun, error) {
 	js, err := b.rig.cfg.Connect()
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
@@ -44,7 +38,7 @@ func (b *bed) plain(ctx context.Context, durable string, p Plain) (*plainRun, er
 	return run, nil
 }
 
-func startPlain(ctx context.Context, js jetstream.JetStream, stream, durable string, p Plain) (*plainRun, error) {
+func startPlain(ctx context.Context, js jetstream.JetStream, stream, durable string, p byHand) (*plainRun, error) {
 	setup, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c, err := js.CreateOrUpdateConsumer(setup, stream, jetstream.ConsumerConfig{
@@ -53,46 +47,13 @@ func startPlain(ctx context.Context, js jetstream.JetStream, stream, durable str
 	if err != nil {
 		return nil, err
 	}
-	run := &plainRun{js: js, durable: c, quit: make(chan struct{}), messages: make(chan jetstream.Msg, plainBuffer)}
-	for range p.Workers {
-		run.workers.Go(func() { run.work(p.Handle) })
-	}
-	run.running, err = c.Consume(func(m jetstream.Msg) {
-		select {
-		case run.messages <- m:
-		case <-run.quit:
-		}
-	})
-	if err != nil {
-		close(run.quit)
-		run.workers.Wait()
-		return nil, err
-	}
-	return run, nil
+	pool, err := measure.StartPool(c, p.Workers, p.Handle)
+	return &plainRun{js: js, pool: pool}, err
 }
 
-func (r *plainRun) work(handle func(jetstream.Msg)) {
-	for {
-		select { // what is to quit does not take one more message
-		case <-r.quit:
-			return
-		default:
-		}
-		select {
-		case m := <-r.messages:
-			handle(m)
-		case <-r.quit:
-			return
-		}
-	}
-}
-
-// stop ends it as most programs do: no more messages, handlers that run are waited for.
+// stop ends it, and sends the acks that are on their way.
 func (r *plainRun) stop() {
-	close(r.quit)
-	r.running.Stop()
-	<-r.running.Closed()
-	r.workers.Wait()
+	r.pool.Stop()
 	_ = r.js.Conn().FlushTimeout(patience) // what it does not send comes again, and is counted
 	r.js.Conn().Close()
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 // quietKind is the last token of the subjects of quiet tenants.
@@ -133,7 +135,7 @@ func (b *bed) purgeQuiet(ctx context.Context) error {
 
 // quietFigure is a quantile of waits, more than it if some wait still.
 func quietFigure(waits []time.Duration, open int, q float64) Figure {
-	f := ofDuration(quantile(waits, q))
+	f := ofDuration(measure.Quantile(waits, q))
 	f.AtLeast = float64(open) > (1-q)*float64(len(waits))
 	return f
 }

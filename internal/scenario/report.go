@@ -7,19 +7,21 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 // Report is everything that a run found out.
 type Report struct {
-	Version     string    `json:"version"`
-	Machine     Machine   `json:"machine"`
-	Began       time.Time `json:"began"`
-	Seed        uint64    `json:"seed"`
-	Scale       float64   `json:"scale"`
-	Embedded    bool      `json:"embedded"` // on a server of its own, in the same process
-	Rows        []Row     `json:"rows"`
-	Took        []Took    `json:"took"`
-	Interrupted bool      `json:"interrupted"` // broken off before its end
+	Version     string          `json:"version"`
+	Machine     measure.Machine `json:"machine"`
+	Began       time.Time       `json:"began"`
+	Seed        uint64          `json:"seed"`
+	Scale       float64         `json:"scale"`
+	Embedded    bool            `json:"embedded"` // on a server of its own, in the same process
+	Rows        []Row           `json:"rows"`
+	Took        []Took          `json:"took"`
+	Interrupted bool            `json:"interrupted"` // broken off before its end
 	// Disturbed are the scenarios whose figures say little, as other programs took much of
 	// the processors meanwhile.
 	Disturbed []Disturbance `json:"disturbed,omitempty"`

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -16,7 +18,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // aReport has a row of each kind.
 func aReport() *Report {
 	r := &Report{
-		Version: "v1.2.3", Machine: Machine{OS: "linux", Arch: "amd64", CPU: "Some CPU", Cores: 2, Go: "go1.26.8"},
+		Version: "v1.2.3", Machine: measure.Machine{OS: "linux", Arch: "amd64", CPU: "Some CPU", Cores: 2, GOMAXPROCS: 2, Go: "go1.26.8"},
 		Began: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Seed: 1, Scale: 1, Embedded: true,
 		Took:      []Took{{"flood", 12.5}, {"whale", 0}},
 		Disturbed: []Disturbance{{"flood", 0.42}},

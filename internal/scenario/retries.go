@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/spillwaymq/spillway/consumer"
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 var retriesScenario = Scenario{
@@ -54,7 +55,7 @@ func retriedPlain(ctx context.Context, bed *bed, messages int) (Figure, error) {
 	bed.rig.Say("the plain consumer")
 	c := bed.newCrowd(floodQuiet, floodGap)
 	var failed atomic.Int64
-	run, err := bed.plain(ctx, "plain", Plain{Workers: floodWorkers, Handle: func(m jetstream.Msg) {
+	run, err := bed.plain(ctx, "plain", byHand{Workers: floodWorkers, Handle: func(m jetstream.Msg) {
 		if tenantOf(m.Subject()) == retryTenant {
 			failed.Add(1)
 			_ = m.NakWithDelay(retryBackoff) // it comes again without it, too
@@ -111,29 +112,15 @@ func retriedOurs(ctx context.Context, bed *bed, messages int, alone time.Duratio
 	waits, _ := c.since(from, time.Now())
 	places := 0
 	if err == nil {
-		places, err = unackedOf(ctx, bed, "ours")
+		places, err = unackedOf(ctx, bed, "ours", 0)
 	}
 	if err := errors.Join(err, s.stop()); err != nil {
 		return nil, err
 	}
 	claim := fmt.Sprintf("%d quiet tenants beside %s retries of another, p99 of the wait", floodQuiet, grouped(int64(messages)))
 	return []Row{
-		quietBound(claim, quantile(waits, 0.99), alone, floodService).beside(plain),
+		quietBound(claim, measure.Quantile(waits, 0.99), alone, floodService).beside(plain),
 		exact("places in MaxAckPending that they hold", places, 0).beside(ofCount(messages)),
 		exact("runs beyond the first of each meanwhile", failed.Load()-int64(messages), 0),
 	}, nil
-}
-
-// unackedOf returns how many messages the server waits for, once it has read the acks that
-// are on their way.
-func unackedOf(ctx context.Context, bed *bed, durable string) (n int, err error) {
-	_ = until(ctx, "", time.Second, func() bool { // n says whether it came to that
-		var info *jetstream.ConsumerInfo
-		if info, err = consumerInfo(ctx, bed.rig.js, bed.stream, durable); err != nil {
-			return true
-		}
-		n = info.NumAckPending
-		return n == 0
-	})
-	return n, err
 }

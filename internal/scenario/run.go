@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 // Config says where and how scenarios run.
@@ -97,7 +99,7 @@ func Run(ctx context.Context, cfg Config, scenarios []Scenario) (*Report, error)
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	report := &Report{Version: cfg.Version, Machine: ThisMachine(), Began: time.Now().UTC(), Seed: cfg.Seed, Scale: cfg.Scale, Embedded: cfg.Embedded}
+	report := &Report{Version: cfg.Version, Machine: measure.ThisMachine(), Began: time.Now().UTC(), Seed: cfg.Seed, Scale: cfg.Scale, Embedded: cfg.Embedded}
 	for i, s := range scenarios {
 		if ended(ctx) {
 			break

@@ -199,7 +199,7 @@ func duelOurs(ctx context.Context, bed *bed, d *duel) (took time.Duration, off f
 
 func duelPlain(ctx context.Context, bed *bed, d *duel) (Figure, error) {
 	began := time.Now()
-	run, err := bed.plain(ctx, "plain", Plain{Workers: slowWorkers, Handle: func(m jetstream.Msg) {
+	run, err := bed.plain(ctx, "plain", byHand{Workers: slowWorkers, Handle: func(m jetstream.Msg) {
 		d.run(tenantOf(m.Subject()))
 		_ = m.Ack() // what is not acked comes again
 	}})

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/spillwaymq/spillway/consumer"
+	"github.com/spillwaymq/spillway/internal/measure"
 )
 
 var throughputScenario = Scenario{
@@ -80,7 +81,7 @@ func (c course) race(ctx context.Context, r *Rig) (Row, error) {
 	}
 	row := Row{
 		Claim: fmt.Sprintf("throughput, %s tenants", grouped(int64(c.tenants))),
-		Plain: ofRate(median(plain)), Ours: ofRate(median(ours)), Ratio: median(ratios(ours, plain)),
+		Plain: ofRate(measure.Median(plain)), Ours: ofRate(measure.Median(ours)), Ratio: measure.Median(measure.Ratios(ours, plain)),
 		Bound: fmt.Sprintf("ratio ≥ %.1f", c.bound),
 	}
 	row.Verdict = judge(row.Ratio >= c.bound)
@@ -139,6 +140,20 @@ func consumerInfo(ctx context.Context, js jetstream.JetStream, stream, durable s
 	return c.CachedInfo(), nil
 }
 
+// unackedOf returns how many messages the server waits for, once it has read the acks that are
+// on their way to it: when those are no more than expected, or after a second.
+func unackedOf(ctx context.Context, bed *bed, durable string, expected int) (n int, err error) {
+	_ = until(ctx, "", time.Second, func() bool { // n says whether it came to that
+		var info *jetstream.ConsumerInfo
+		if info, err = consumerInfo(ctx, bed.rig.js, bed.stream, durable); err != nil {
+			return true
+		}
+		n = info.NumAckPending
+		return n <= expected
+	})
+	return n, err
+}
+
 func raceOurs(ctx context.Context, bed *bed, messages int) (rate float64, err error) {
 	durable := fmt.Sprintf("ours%d", bed.rig.number())
 	l := newLine(messages)
@@ -164,7 +179,7 @@ func racePlain(ctx context.Context, bed *bed, messages int) (rate float64, stall
 	for {
 		durable := fmt.Sprintf("plain%d", bed.rig.number())
 		l := newLine(messages)
-		run, err := bed.plain(ctx, durable, Plain{Workers: raceWorkers, MaxAckPending: raceAckPending, Handle: func(m jetstream.Msg) {
+		run, err := bed.plain(ctx, durable, byHand{Workers: raceWorkers, MaxAckPending: raceAckPending, Handle: func(m jetstream.Msg) {
 			if meta, err := m.Metadata(); err == nil {
 				l.ledger.note(meta.Sequence.Stream)
 			}

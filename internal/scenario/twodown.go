@@ -154,7 +154,7 @@ func pairPlain(ctx context.Context, r *Rig, look time.Duration, kind fakedownstr
 	if err != nil {
 		return 0, err
 	}
-	run, err := p.bed.plain(ctx, "plain", Plain{Workers: pairWorkers, Handle: func(m jetstream.Msg) {
+	run, err := p.bed.plain(ctx, "plain", byHand{Workers: pairWorkers, Handle: func(m jetstream.Msg) {
 		if kindOf(m.Subject()) == aliveKind {
 			p.callAlive()
 			_ = m.Ack() // what is not acked comes again

@@ -105,7 +105,7 @@ func weights(ctx context.Context, r *Rig) ([]Row, error) {
 		want[weightedName(i)] = float64(i)
 	}
 	plain := newShare(skip, count)
-	run, err := bed.plain(ctx, "plain", Plain{Workers: weightsWorkers, Handle: func(m jetstream.Msg) {
+	run, err := bed.plain(ctx, "plain", byHand{Workers: weightsWorkers, Handle: func(m jetstream.Msg) {
 		plain.run(tenantOf(m.Subject()), weightsService)
 		_ = m.Ack() // what is not acked comes again
 	}})
