@@ -196,10 +196,12 @@ func overloadHold(ctx context.Context, r *Rig) (rows []Row, err error) {
 	defer func() { err = errors.Join(err, d.close(ctx)) }()
 	phases := 3*r.Span(overloadPhase, 400*time.Millisecond) + overloadWarm
 	backlog := int(d.down.Capacity()*phases.Seconds()) + 1000
-	if err := d.bed.fillTenants(ctx, backlog, overloadTenants, racePayload); err != nil {
+	// Few tenants with short queues: between two pulls it has to work off half of each, and
+	// what is pulled in a second must not depend on which half of a second that was.
+	const tenants, queue = 5, 16
+	if err := d.bed.fillTenants(ctx, backlog, tenants, racePayload); err != nil {
 		return nil, err
 	}
-	const queue = 16 // so that what is held is soon through
 	s, err := d.start(ctx, consumer.TenantPolicy{OnOverflow: consumer.OverflowHold, Queue: queue})
 	if err != nil {
 		return nil, err
