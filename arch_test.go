@@ -60,6 +60,9 @@ var places = []place{
 	{"tenants", nil, "a product of its own: it knows classes that open and close, no limiter and no breaker"},
 	{"internal/envelope", []string{nats}, "the records in NATS: read by consumer and by the command alike"},
 	{"internal/overloadsim", nil, "it simulates what limiters are for, and must not know them: peers are simulated too"},
+	{"internal/fakedownstream", nil, "what demo, examples and benchmarks call: an HTTP server, which knows nobody"},
+	{"internal/measure", []string{nats}, "what scenarios and the module bench share: figures, a stream to fill, the hand-written pool"},
+	{"internal/scenario", wiring(), "claims of the whole, proven from outside"},
 	{"internal/load", []string{nats, hdr}, "load comes from outside: it must not know what it measures"},
 	{
 		"consumer",
@@ -71,7 +74,11 @@ var places = []place{
 	{"consumer/consumertest", []string{nats, natsServer}, "consumer's own tests use it, so it cannot import consumer"},
 	{"cmd/worker", wiring(natsServer, kong, yaml, zap), "wiring: flags, config, logs, an embedded server"},
 	{"cmd/worker/internal/...", wiring(natsServer, kong, yaml, zap), "parts of the command"},
+	{"examples/endtoend", wiring(natsServer), "the demo again, as a program of its own"},
 	{"examples/*", wiring(), "wiring as a user would write it"},
+	{"examples/endtoend/story", wiring(natsServer), "the demo of the command, to be read as an example"},
+	{"deploy", wiring(yaml), "tests of what a team deploys"},
+	{"docs", wiring(), "tests that keep the documents true"},
 }
 
 // wiring is what a program is made of: everything of ours that is not for tests.
@@ -79,7 +86,8 @@ func wiring(more ...string) []string {
 	return append([]string{
 		"limiter", "limiter/redisbucket", "breaker", "flow", "flow/metrics", "tenants",
 		"consumer", "consumer/metrics", "consumer/ops",
-		"internal/envelope", "internal/load", "cmd/worker/internal/...",
+		"internal/envelope", "internal/load", "internal/fakedownstream", "internal/measure", "internal/scenario",
+		"examples/endtoend/story", "cmd/worker/internal/...",
 		nats,
 	}, more...)
 }

@@ -43,7 +43,7 @@ func problems(t *testing.T, text string, from config.Sources) []string {
 func TestMinimalFileHasTheDefaults(t *testing.T) {
 	c := parse(t, minimal, config.Sources{})
 	got := c.Consumer()
-	if got.Workers != 64 || got.AckWait != 30*time.Second || got.Buffer != (consumer.Buffer{Messages: 4096, Bytes: 64 << 20}) {
+	if got.Workers != 64 || got.AckWait != 30*time.Second || got.Buffer != (consumer.Buffer{Messages: 4096, Bytes: 64 << 20, TargetDelay: 200 * time.Millisecond}) {
 		t.Errorf("workers, ack_wait, buffer are %d, %v, %+v", got.Workers, got.AckWait, got.Buffer)
 	}
 	if got.Overflow != (consumer.StreamRef{Stream: "JOBS_OVERFLOW", MaxBytes: 10 << 30}) || got.DeadLetter != (consumer.StreamRef{Stream: "JOBS_DEAD", MaxBytes: -1}) {

@@ -18,7 +18,7 @@ func (c *Config) Consumer() consumer.Config {
 		Tenant:       c.Tenant.find(),
 		Workers:      c.Workers,
 		AckWait:      c.AckWait,
-		Buffer:       consumer.Buffer{Messages: c.Buffer.Messages, Bytes: int64(c.Buffer.Bytes)},
+		Buffer:       consumer.Buffer{Messages: c.Buffer.Messages, Bytes: int64(c.Buffer.Bytes), TargetDelay: c.Buffer.TargetDelay},
 		Tenants:      c.Tenants.Default.consumer(),
 		PolicyFor:    c.policyFor(),
 		Downstreams:  c.downstreams(),

@@ -56,8 +56,9 @@ type Tenant struct {
 
 // Buffer bounds what the process holds.
 type Buffer struct {
-	Messages int  `yaml:"messages" zero:"refuse"`
-	Bytes    Size `yaml:"bytes" zero:"refuse"`
+	Messages    int           `yaml:"messages" zero:"refuse"`
+	Bytes       Size          `yaml:"bytes" zero:"refuse"`
+	TargetDelay time.Duration `yaml:"target_delay" zero:"refuse"`
 }
 
 // Tenants is what tenants may use.
@@ -141,7 +142,7 @@ func Default() File {
 		Manage:  !d.Unmanaged,
 		Workers: d.Workers,
 		AckWait: d.AckWait,
-		Buffer:  Buffer{Messages: d.Buffer.Messages, Bytes: Size(d.Buffer.Bytes)},
+		Buffer:  Buffer{Messages: d.Buffer.Messages, Bytes: Size(d.Buffer.Bytes), TargetDelay: d.Buffer.TargetDelay},
 		Tenants: Tenants{Default: Policy{
 			Queue: d.Tenants.Queue, High: d.Tenants.High, Weight: d.Tenants.Weight,
 			MaxInFlight: d.Tenants.MaxInFlight, OnOverflow: string(d.Tenants.OnOverflow),
