@@ -85,8 +85,8 @@ func (s *downstreamState) snapshot(class tenants.ClassStat, now time.Time) Downs
 	if until := s.rest.end(); now.Before(until) {
 		state.RestsUntil = until
 	}
-	if s.rate != nil {
-		if at := s.tokenAt(now); now.Before(at) {
+	if rate := s.guards.Load().rate; rate != nil {
+		if at := s.tokenAt(rate, now); now.Before(at) {
 			state.RateUntil = at
 		}
 	}
@@ -94,10 +94,11 @@ func (s *downstreamState) snapshot(class tenants.ClassStat, now time.Time) Downs
 }
 
 func (s *downstreamState) limitState() *LimitState {
-	if s.limiter == nil {
+	l := s.guards.Load().limiter
+	if l == nil {
 		return nil
 	}
-	st := s.limiter.Stat()
+	st := l.Stat()
 	state := &LimitState{
 		Algorithm: string(st.Algorithm), Limit: st.Limit, Min: st.Min, Max: st.Max,
 		Changed: st.Last.At, From: st.Last.Old, Why: string(st.Last.Why), RTT: st.RTT,
@@ -110,10 +111,11 @@ func (s *downstreamState) limitState() *LimitState {
 }
 
 func (s *downstreamState) breakerStatus(now time.Time) *BreakerStatus {
-	if s.breaker == nil {
+	b := s.guards.Load().breaker
+	if b == nil {
 		return nil
 	}
-	st := s.breaker.SnapshotAt(now)
+	st := b.SnapshotAt(now)
 	return &BreakerStatus{
 		State: BreakerState(st.State.String()), Since: st.Since, Until: st.Until,
 		Calls: st.Calls, Failures: st.Failures, Slow: st.Slow,
