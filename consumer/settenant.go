@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/spillwaymq/spillway/internal/envelope"
@@ -66,6 +68,9 @@ func (o *overseer) change(ctx context.Context, tenant string, next func(r envelo
 
 // store returns the revision of what it has written, 0 if there was nothing to write.
 func (o *overseer) store(ctx context.Context, tenant string, next func(r envelope.Policy, now time.Time) envelope.Policy) (uint64, error) {
+	if status := o.c.nc.Status(); status != nats.CONNECTED { // what is sent now could arrive long after
+		return 0, fmt.Errorf("NATS is %s", strings.ToLower(status.String()))
+	}
 	if _, err := o.make(ctx); err != nil {
 		return 0, err
 	}

@@ -20,7 +20,7 @@ type Worker interface {
 
 // Config says what is served to whom.
 type Config struct {
-	// Consumer is what is shown. Required.
+	// Consumer is what is shown. Required. If it is a Tenants too, its tenants can be changed.
 	Consumer Worker
 	// Metrics answers /metrics. Default: that path does not exist.
 	Metrics http.Handler
@@ -28,7 +28,7 @@ type Config struct {
 	// who may see the state; see the package comment. Default: one that everybody
 	// reaches.
 	Listen string
-	// Token lets who has it see the state. It must be printable ASCII without
+	// Token lets who has it see the state and change tenants. It must be printable ASCII without
 	// spaces. Default: none.
 	Token string
 	// Logger gets what went wrong in serving. Default: nothing is logged.
@@ -81,6 +81,10 @@ func New(cfg Config) (http.Handler, error) {
 		{Path: "/readyz", Is: "200, or 503 and why not"},
 		{Path: "/api/v1/state", Is: "the state as JSON", Guarded: true},
 	}}
+	if t, ok := cfg.Consumer.(Tenants); ok {
+		s.serveTenants(mux, t)
+		served.endpoints = append(served.endpoints, endpoint{Path: "/api/v1/tenants", Is: "the tenants as JSON", Guarded: true})
+	}
 	if cfg.Metrics != nil {
 		mux.Handle("GET /metrics", cfg.Metrics)
 		served.endpoints = append(served.endpoints, endpoint{Path: "/metrics", Is: "for Prometheus"})
