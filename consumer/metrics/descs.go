@@ -13,6 +13,7 @@ type descs struct {
 	backlog, lagMessages, ackPending, lagSeconds               *prometheus.Desc
 	leasesExtended, leasesLost, workerSeconds, buildInfo       *prometheus.Desc
 	concurrencyLimit, breakerState, noisy                      *prometheus.Desc
+	reloadOK, reloadAt                                         *prometheus.Desc
 
 	all []*prometheus.Desc
 }
@@ -52,6 +53,8 @@ func newDescs(constant prometheus.Labels) descs {
 	d.concurrencyLimit = desc("concurrency_limit", "Messages that may run at once for a downstream in this process.", "downstream")
 	d.breakerState = desc("breaker_state", "State of the breaker of a downstream: 1 for the one it is in.", "downstream", "state")
 	d.noisy = desc("tenant_noisy", "Whether a tenant takes more than two thirds of the workers while others have work too.", "tenant")
+	d.reloadOK = desc("config_last_reload_successful", "Whether the last config that was to be worked by is in force.")
+	d.reloadAt = desc("config_last_reload_success_timestamp_seconds", "When a config was last put in force, in seconds since 1970.")
 	d.buildInfo = desc("build_info", "Always 1; how the program was built.", "version", "goversion")
 	return d
 }

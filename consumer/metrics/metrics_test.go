@@ -51,6 +51,9 @@ var contract = map[string]string{
 	"spillway_concurrency_limit":           "gauge downstream",
 	"spillway_breaker_state":               "gauge downstream state",
 	"spillway_tenant_noisy":                "gauge tenant",
+
+	"spillway_config_last_reload_successful":                "gauge",
+	"spillway_config_last_reload_success_timestamp_seconds": "gauge",
 }
 
 func TestEveryMetricOfTheContractIsShownWithItsLabels(t *testing.T) {
