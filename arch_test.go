@@ -29,6 +29,7 @@ const (
 	redis      = "github.com/redis/go-redis/v9"
 	miniredis  = "github.com/alicebob/miniredis/v2"
 	hdr        = "github.com/HdrHistogram/hdrhistogram-go"
+	chromedp   = "github.com/chromedp" // and its protocol
 	kong       = "github.com/alecthomas/kong"
 	yaml       = "github.com/goccy/go-yaml"
 	zap        = "go.uber.org/zap"
@@ -93,6 +94,7 @@ var (
 var testPackages = map[string]string{
 	"limiter":             "internal/overloadsim",
 	"limiter/redisbucket": miniredis, // where no redis-server is installed
+	"consumer/ops":        chromedp,  // the page is tested in a browser
 }
 
 // peers are compared with in the module bench, which keeps them out of ours.

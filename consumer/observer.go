@@ -1,6 +1,12 @@
 package consumer
 
-import "time"
+import (
+	"slices"
+	"time"
+)
+
+// tickEvery is how often Observer.Tick is called.
+const tickEvery = time.Second
 
 // Lane is one JetStream consumer and its pull loop.
 type Lane string
@@ -96,6 +102,9 @@ type Observer struct {
 	Noisy func(Noisy)
 	// LaneReset is called when a pull loop had to begin anew.
 	LaneReset func(LaneReset)
+	// Tick is called once a second while Run works, one call at a time, for who keeps
+	// a history of Snapshot.
+	Tick func(now time.Time)
 }
 
 // Handled tells of one run of a handler.
@@ -199,6 +208,19 @@ func (os observers) laneReset(e LaneReset) {
 	for i := range os {
 		if f := os[i].LaneReset; f != nil {
 			f(e)
+		}
+	}
+}
+
+// ticks reports whether anybody wants to be told of the time.
+func (os observers) ticks() bool {
+	return slices.ContainsFunc(os, func(o Observer) bool { return o.Tick != nil })
+}
+
+func (os observers) tick(now time.Time) {
+	for i := range os {
+		if f := os[i].Tick; f != nil {
+			f(now)
 		}
 	}
 }

@@ -130,6 +130,9 @@ func (c *Consumer) startHelpers(ctx context.Context, cr *crew) {
 	cr.helpers.Go(func() { c.keepLeases(ctx) })
 	cr.helpers.Go(func() { c.watchLeases(ctx) })
 	cr.helpers.Go(func() { every(ctx, noiseTick, c.listen) })
+	if c.observers.ticks() {
+		cr.helpers.Go(func() { every(ctx, tickEvery, func() { c.observers.tick(time.Now()) }) })
+	}
 	cr.helpers.Go(func() {
 		if err := c.keeper.run(ctx); err != nil {
 			cr.fatal <- err

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -81,6 +82,9 @@ type TenantState struct {
 	Tenant      string        `json:"tenant"`
 	Queued      int           `json:"queued"`
 	Bytes       int64         `json:"bytes"`
+	Fullest     int           `json:"fullest"`    // messages in its fullest queue; it has one for each downstream
+	QueueMax    int           `json:"queue_max"`  // most messages in each of its queues
+	QueueHigh   int           `json:"queue_high"` // at how many one of them begins to shed
 	InFlight    int           `json:"in_flight"`
 	Weight      float64       `json:"weight"`
 	MaxInFlight int           `json:"max_in_flight"`
@@ -195,6 +199,15 @@ func rateText(r limiter.Rate) string {
 	return r.String()
 }
 
+// fullest returns how many messages the fullest queue of a tenant holds.
+func fullest(stat tenants.Stat) int {
+	most := 0
+	for _, q := range stat.Classes() {
+		most = max(most, q.Queued)
+	}
+	return most
+}
+
 func (c *Consumer) tenantStates(now time.Time) []TenantState {
 	var states []TenantState
 	overflow, set := c.spillway.overflow(), c.overrides.all(now)
@@ -223,6 +236,9 @@ func (c *Consumer) tenantState(name string, stat tenants.Stat, spilled uint64, o
 		Tenant:      name,
 		Queued:      stat.Queued,
 		Bytes:       stat.Bytes,
+		Fullest:     fullest(stat),
+		QueueMax:    stat.Queue,
+		QueueHigh:   stat.High,
 		InFlight:    stat.InFlight,
 		Weight:      stat.Weight,
 		MaxInFlight: stat.MaxInFlight,
@@ -247,7 +263,8 @@ func (c *Consumer) tenantState(name string, stat tenants.Stat, spilled uint64, o
 func (c *Consumer) absentState(name string, spilled uint64, o envelope.Policy, now time.Time) TenantState {
 	p := c.policyAt(name, now)
 	return TenantState{
-		Tenant: name, Weight: p.Weight, MaxInFlight: p.MaxInFlight, Rate: rateText(p.Rate), Paused: p.paused,
+		Tenant: name, QueueMax: p.Queue, QueueHigh: max(1, int(math.Ceil(p.High*float64(p.Queue)))),
+		Weight: p.Weight, MaxInFlight: p.MaxInFlight, Rate: rateText(p.Rate), Paused: p.paused,
 		Override: overrideOf(o), Overflow: spilled,
 	}
 }

@@ -233,3 +233,52 @@ func TestHandlersThatIgnoreTheirContextAreListed(t *testing.T) {
 		g.release()
 	})
 }
+
+func TestATenantShowsHowFullItsFullestQueueIs(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r, g := newRig(t), newGate(t)
+		for range 4 {
+			r.publish("jobs.acme.billing", "")
+		}
+		r.publish("jobs.acme.mail", "")
+		h := consumer.HandlerFunc(g.wait)
+		r.run(config(t, func(cfg *consumer.Config) {
+			cfg.Workers, cfg.Tenants = 1, consumer.TenantPolicy{Queue: 8, High: 0.5, Low: 0.25}
+		}), routes(h, h))
+		time.Sleep(time.Second)
+		if s := r.tenant("acme"); s.Queued != 4 || s.Fullest != 3 || s.QueueMax != 8 || s.QueueHigh != 4 {
+			t.Errorf("queued %d, in its fullest queue %d of %d, which sheds at %d; want 4, 3, 8 and 4", s.Queued, s.Fullest, s.QueueMax, s.QueueHigh)
+		}
+		g.release()
+	})
+}
+
+func TestObserversAreToldOfTheTimeOnceASecondWhileItRuns(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		c, err := consumer.New(r.js, config(t, nil), consumer.HandlerFunc(func(context.Context, *consumer.Message) error { return nil }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ticks []time.Time
+		if err := c.Observe(consumer.Observer{Tick: func(now time.Time) { ticks = append(ticks, now) }}); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		r.start(c)
+		time.Sleep(3500 * time.Millisecond)
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		n := len(ticks)
+		time.Sleep(5 * time.Second)
+		if n < 3 || len(ticks) != n {
+			t.Fatalf("told %d times in 3.5s and %d times after it had ended", n, len(ticks)-n)
+		}
+		for i, at := range ticks {
+			if late := at.Sub(start) - time.Duration(i+1)*time.Second; late < 0 || late > 100*time.Millisecond {
+				t.Errorf("tick %d came %v late", i, late)
+			}
+		}
+	})
+}

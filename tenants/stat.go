@@ -15,6 +15,8 @@ type Stat struct {
 	Weight      float64
 	MaxInFlight int
 	Rate        Rate
+	Queue       int // most items in each of its queues
+	High        int // at how many one of them begins to shed
 	Paused      bool
 	Over        bool // a queue of it is past its high mark and not yet down to its low mark
 
@@ -153,7 +155,7 @@ func (q *Queues[T]) stat(t *tenant, room []named) (Stat, []named) {
 	st := Stat{
 		Queued: t.queued, Bytes: t.bytes, InFlight: t.running,
 		Weight: t.limits.weight, MaxInFlight: t.limits.cap, Paused: t.limits.paused,
-		Rate:     t.limits.policy,
+		Rate: t.limits.policy, Queue: t.limits.queue, High: t.limits.high,
 		Accepted: t.accepted, Shed: t.shed, Full: t.full,
 		Finished: t.finished, Returned: t.returned,
 		WorkerTime: t.worked, Busy: time.Duration(max(0, int64(t.running)*q.now-t.begun)), Cost: time.Duration(cost),

@@ -6,7 +6,7 @@ import (
 )
 
 func TestStatSaysWhatIsKnownOfATenant(t *testing.T) {
-	q := newQueues(t, Config{Default: Policy{Queue: 3, MaxInFlight: 9, Weight: 2}})
+	q := newQueues(t, Config{Default: Policy{Queue: 4, High: 0.75, Low: 0.5, MaxInFlight: 9, Weight: 2}})
 	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
 	for i := range 3 {
 		q.PushAt(at(i), "a", "x", i, 10)
@@ -19,7 +19,7 @@ func TestStatSaysWhatIsKnownOfATenant(t *testing.T) {
 
 	st, ok := q.Tenant("a")
 	want := Stat{
-		Queued: 2, Bytes: 15, InFlight: 1, Weight: 2, MaxInFlight: 9,
+		Queued: 2, Bytes: 15, InFlight: 1, Weight: 2, MaxInFlight: 9, Queue: 4, High: 3,
 		Accepted: 4, Shed: 1, Finished: 1,
 		WorkerTime: 20 * time.Millisecond, Cost: 20 * time.Millisecond, Interval: 4 * time.Millisecond,
 		Oldest: at(2),
@@ -39,7 +39,7 @@ func TestStatSaysWhatIsKnownOfATenant(t *testing.T) {
 
 func equal(a, b Stat) bool {
 	return a.Queued == b.Queued && a.Bytes == b.Bytes && a.InFlight == b.InFlight && a.Weight == b.Weight &&
-		a.MaxInFlight == b.MaxInFlight && a.Paused == b.Paused && a.Over == b.Over && a.Accepted == b.Accepted &&
+		a.MaxInFlight == b.MaxInFlight && a.Queue == b.Queue && a.High == b.High && a.Paused == b.Paused && a.Over == b.Over && a.Accepted == b.Accepted &&
 		a.Shed == b.Shed && a.Full == b.Full && a.Finished == b.Finished && a.Returned == b.Returned &&
 		a.WorkerTime == b.WorkerTime && a.Cost == b.Cost && a.Interval == b.Interval && a.Oldest.Equal(b.Oldest)
 }

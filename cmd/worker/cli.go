@@ -16,6 +16,7 @@ import (
 type commands struct {
 	Run         runCommand         `cmd:"" help:"Consume a stream with the handlers of a config file."`
 	Demo        demoCommand        `cmd:"" help:"See it work: a NATS server, tenants with traffic and a downstream, all in this process."`
+	Bench       benchCommand       `cmd:"" help:"Prove what Spillway claims, on this machine, beside a plain nats.go consumer."`
 	Load        loadCommand        `cmd:"" help:"Make load at a rate, whatever the answers, and measure what users would wait for."`
 	Tenants     tenantsCommand     `cmd:"" help:"List tenants; pause, resume, set and reset them through a running worker, in all processes."`
 	Lag         lagCommand         `cmd:"" help:"Show the backlog of the durable, by lane and by tenant."`

@@ -88,7 +88,7 @@ func (s *opsServer) close() {
 }
 
 func opsHandler(cfg config.Ops, token string, c *consumer.Consumer, log *slog.Logger) (http.Handler, *metrics.Collector, error) {
-	collector, err := metrics.New(c, metrics.Options{})
+	collector, err := metrics.New(c, metrics.Options{Version: readBuild().Version})
 	if err != nil {
 		return nil, nil, err
 	}

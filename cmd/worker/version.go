@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -10,6 +11,10 @@ import (
 type versionCommand struct {
 	JSON bool `help:"As JSON."`
 }
+
+// What a build without its repository is of, as in a container; set when it is linked:
+// go build -ldflags "-X main.version=v1.2.3 -X main.revision=4bc8caf".
+var version, revision string
 
 // build tells what this program was built from.
 type build struct {
@@ -50,13 +55,17 @@ func readBuild() build {
 			b.Modified = s.Value == "true"
 		}
 	}
+	b.Version, b.Revision = cmp.Or(version, b.Version), cmp.Or(revision, b.Revision)
 	return b
 }
 
 func (b build) String() string {
 	s := "worker " + b.Version
 	if b.Revision != "" {
-		s += " (" + b.Revision + " of " + b.Time
+		s += " (" + b.Revision
+		if b.Time != "" {
+			s += " of " + b.Time
+		}
 		if b.Modified {
 			s += ", modified"
 		}

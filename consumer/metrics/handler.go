@@ -11,16 +11,17 @@ import (
 
 // Handler serves what cs collect, and what Go and the operating system tell of the
 // process, from a registry of its own. It is for programs that have no registry; one
-// that has registers its Collectors there. Two collectors that cannot stand beside
-// each other, such as two of one stream and durable, are an error.
-func Handler(cs ...*Collector) (http.Handler, error) {
+// that has registers its Collectors there. Beside those of this package cs may be any
+// others, such as those of flow/metrics. Two collectors that cannot stand beside each
+// other, such as two of one stream and durable, are an error.
+func Handler(cs ...prometheus.Collector) (http.Handler, error) {
 	r := prometheus.NewRegistry()
 	all := []prometheus.Collector{
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	}
 	for i, c := range cs {
-		if c == nil {
+		if own, ok := c.(*Collector); c == nil || ok && own == nil {
 			return nil, fmt.Errorf("metrics: collector %d is nil", i)
 		}
 		all = append(all, c)

@@ -303,8 +303,10 @@ func TestHandlerRefusesTwoCollectorsOfOneConsumer(t *testing.T) {
 	if _, err := metrics.Handler(w.collector, w.collector); err == nil {
 		t.Error("accepted one collector twice")
 	}
-	if _, err := metrics.Handler(nil); err == nil {
-		t.Error("accepted nil")
+	for _, missing := range []prometheus.Collector{nil, (*metrics.Collector)(nil)} {
+		if _, err := metrics.Handler(missing); err == nil {
+			t.Errorf("accepted %#v", missing)
+		}
 	}
 }
 

@@ -16,11 +16,13 @@ import (
 type Worker interface {
 	Ready() error
 	Snapshot() consumer.Snapshot
+	Observe(o consumer.Observer) error
 }
 
 // Config says what is served to whom.
 type Config struct {
-	// Consumer is what is shown. Required. If it is a Tenants too, its tenants can be changed.
+	// Consumer is what is shown. Required. It must not run yet: the page has its history
+	// from the start. If it is a Tenants too, its tenants can be changed.
 	Consumer Worker
 	// Metrics answers /metrics. Default: that path does not exist.
 	Metrics http.Handler
@@ -54,6 +56,7 @@ func (cfg Config) validate() error {
 
 type server struct {
 	worker Worker
+	waits  *waits
 	guard  guard
 	live   liveness
 	log    *slog.Logger
@@ -67,8 +70,13 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	seen := newSampler(cfg.Consumer, cfg.Token != "")
+	if err := cfg.Consumer.Observe(seen.observer()); err != nil {
+		return nil, fmt.Errorf("ops: %w", err)
+	}
 	s := &server{
 		worker: cfg.Consumer,
+		waits:  seen.waits,
 		guard:  newGuard(cfg.Token, isLoopback(cfg.Listen)),
 		log:    cfg.Logger,
 	}
@@ -76,20 +84,15 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("GET /livez", s.livez)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /api/v1/state", s.guard.protect(http.HandlerFunc(s.state)))
-	served := index{[]endpoint{
-		{Path: "/livez", Is: "200, or 503 when a restart would help"},
-		{Path: "/readyz", Is: "200, or 503 and why not"},
-		{Path: "/api/v1/state", Is: "the state as JSON", Guarded: true},
-	}}
+	mux.Handle("GET /api/v1/events", s.guard.protect(&stream{sampler: seen}))
+	mux.Handle("GET /{$}", s.guard.protect(newPage(cfg.Metrics != nil)))
+	mux.Handle("GET /assets/", s.guard.protect(assets()))
 	if t, ok := cfg.Consumer.(Tenants); ok {
 		s.serveTenants(mux, t)
-		served.endpoints = append(served.endpoints, endpoint{Path: "/api/v1/tenants", Is: "the tenants as JSON", Guarded: true})
 	}
 	if cfg.Metrics != nil {
 		mux.Handle("GET /metrics", cfg.Metrics)
-		served.endpoints = append(served.endpoints, endpoint{Path: "/metrics", Is: "for Prometheus"})
 	}
-	mux.Handle("GET /{$}", served)
 	return secure(mux), nil
 }
 

@@ -21,12 +21,19 @@ var _ ops.Worker = (*consumer.Consumer)(nil)
 
 // worker is a consumer in a state that a test makes up.
 type worker struct {
-	state consumer.Snapshot
-	ready error
+	state  consumer.Snapshot
+	ready  error
+	refuse error
+	events consumer.Observer
 }
 
 func (w *worker) Ready() error                { return w.ready }
 func (w *worker) Snapshot() consumer.Snapshot { return w.state }
+
+func (w *worker) Observe(o consumer.Observer) error {
+	w.events = o
+	return w.refuse
+}
 
 func running() *worker {
 	return &worker{state: consumer.Snapshot{
@@ -205,36 +212,56 @@ func TestHealthAndMetricsAreOpenToAll(t *testing.T) {
 
 func TestMetricsThatAreNotGivenDoNotExist(t *testing.T) {
 	wantStatus(t, get(serve(t, ops.Config{}), "/metrics"), 404, "")
-	if got := get(serve(t, ops.Config{}), "/").Body.String(); strings.Contains(got, "/metrics") {
-		t.Errorf("the index links to metrics that are not served:\n%s", got)
+	if got := get(serve(t, ops.Config{Listen: local}), "/").Body.String(); strings.Contains(got, "metrics") {
+		t.Errorf("the page links to metrics that are not served:\n%s", got)
 	}
 }
 
-func TestTheIndexLinksToAllThatIsServed(t *testing.T) {
+func TestWhatThePageNamesIsServed(t *testing.T) {
 	h := serve(t, ops.Config{Listen: public, Token: token, Metrics: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})})
-	rec := get(h, "/", host("10.0.0.7:8080"))
+	rec := get(h, "/", host("10.0.0.7:8080"), bearer(token))
 	if got := rec.Header().Get("Content-Type"); rec.Code != 200 || got != "text/html; charset=utf-8" {
-		t.Errorf("answered %d of %q", rec.Code, got)
+		t.Fatalf("answered %d of %q", rec.Code, got)
 	}
-	links := regexp.MustCompile(`href="([^"]+)"`).FindAllStringSubmatch(rec.Body.String(), -1)
 	var paths []string
-	for _, l := range links {
+	for _, l := range regexp.MustCompile(`(?:href|src)="([^"#]+)"`).FindAllStringSubmatch(rec.Body.String(), -1) {
+		if strings.HasPrefix(l[1], "/") || strings.Contains(l[1], ":") {
+			t.Errorf("it names %q: under a prefix that is somewhere else", l[1])
+		}
 		paths = append(paths, l[1])
-		wantStatus(t, get(h, l[1], bearer(token)), 200, "")
+		wantStatus(t, get(h, "/"+l[1], bearer(token)), 200, "")
 	}
-	if want := []string{"/livez", "/readyz", "/api/v1/state", "/metrics"}; !slices.Equal(paths, want) {
-		t.Errorf("links to %q, want %q", paths, want)
+	for _, want := range []string{"livez", "readyz", "api/v1/state", "metrics", "assets/style.css", "assets/js/main.js"} {
+		if !slices.Contains(paths, want) {
+			t.Errorf("it does not name %q: %q", want, paths)
+		}
 	}
-	for _, path := range []string{"/nowhere", "/index.html", "//"} {
-		if rec := get(h, path); rec.Code == 200 {
+	for _, path := range []string{"/nowhere", "/index.html", "//", "/assets", "/assets/", "/assets/js", "/assets/index.html", "/assets/../ops.go"} {
+		if rec := get(h, path, bearer(token)); rec.Code == 200 {
 			t.Errorf("%s answered %d", path, rec.Code)
 		}
 	}
 }
 
+func TestThePageIsForThoseWhoMaySeeTheState(t *testing.T) {
+	h := serve(t, ops.Config{Listen: public, Token: token})
+	for _, path := range []string{"/", "/assets/style.css", "/api/v1/state", "/api/v1/events"} {
+		wantStatus(t, get(h, path), 401, "the token is needed")
+	}
+}
+
+func TestABrowserKeepsTheFilesOfThePageWhileTheyAreTheSame(t *testing.T) {
+	h := serve(t, ops.Config{Listen: local})
+	tag := get(h, "/assets/js/main.js").Header().Get("ETag")
+	rec := get(h, "/assets/js/main.js", func(r *http.Request) { r.Header.Set("If-None-Match", tag) })
+	if tag == "" || rec.Code != 304 || rec.Body.Len() > 0 {
+		t.Errorf("asked again with %s it answered %d and %d bytes", tag, rec.Code, rec.Body.Len())
+	}
+}
+
 func TestOtherMethodsAreRefused(t *testing.T) {
 	h := serve(t, ops.Config{Listen: local, Metrics: http.NotFoundHandler()})
-	for _, path := range []string{"/", "/metrics", "/livez", "/readyz", "/api/v1/state"} {
+	for _, path := range []string{"/", "/assets/style.css", "/metrics", "/livez", "/readyz", "/api/v1/state", "/api/v1/events"} {
 		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} {
 			rec := get(h, path, func(r *http.Request) { r.Method = method })
 			if rec.Code != 405 || rec.Header().Get("Allow") != "GET, HEAD" {
@@ -246,20 +273,37 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 }
 
 func TestEveryAnswerIsGuardedAgainstBrowsersAndCaches(t *testing.T) {
-	h := serve(t, ops.Config{Listen: public, Token: token})
-	for _, path := range []string{"/", "/livez", "/readyz", "/api/v1/state", "/nowhere"} {
+	h := serve(t, ops.Config{Listen: local})
+	const nothing, own = "default-src 'none'; frame-ancestors 'none'", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+	for _, tt := range []struct{ path, cache, policy string }{
+		{"/", "no-cache", own},
+		{"/assets/style.css", "no-cache", nothing},
+		{"/livez", "no-store", nothing},
+		{"/readyz", "no-store", nothing},
+		{"/api/v1/state", "no-store", nothing},
+		{"/nowhere", "no-store", nothing},
+	} {
 		for name, want := range map[string]string{
-			"Cache-Control":                "no-store",
+			"Cache-Control":                tt.cache,
 			"X-Content-Type-Options":       "nosniff",
 			"X-Frame-Options":              "DENY",
 			"Referrer-Policy":              "no-referrer",
 			"Cross-Origin-Resource-Policy": "same-origin",
-			"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'",
+			"Content-Security-Policy":      tt.policy,
 		} {
-			if got := get(h, path).Header().Get(name); got != want {
-				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			if got := get(h, tt.path).Header().Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", tt.path, name, got, want)
 			}
 		}
+	}
+}
+
+func TestAConsumerThatCannotBeObservedIsRefused(t *testing.T) {
+	w := running()
+	w.refuse = errors.New("it runs already")
+	if _, err := ops.New(ops.Config{Consumer: w}); err == nil || !strings.Contains(err.Error(), "it runs already") {
+		t.Errorf("error %v", err)
 	}
 }
 

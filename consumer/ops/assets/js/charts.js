@@ -1,0 +1,141 @@
+// The charts, by uPlot. A chart is described to who cannot see it by the numbers in its
+// caption, which are text.
+
+import { count, millis, rate } from "./format.js";
+import { byId, h, text } from "./dom.js";
+
+const span = 15 * 60;
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const made = new Set();
+
+/** A chart of some series of the history, below a caption with their present values. */
+export class Chart {
+  #plot = null;
+  #box;
+  #columns;
+  #options;
+  #seen = true;
+
+  /** lines are {name, label, state, dash, fill, step}; options {height, scale, format}. */
+  constructor(box, lines, options) {
+    this.#box = box;
+    this.lines = lines;
+    this.#options = options;
+    made.add(this);
+    new ResizeObserver(() => this.#resize()).observe(box);
+    new IntersectionObserver(([e]) => {
+      this.#seen = e.isIntersecting;
+      if (this.#seen && this.#columns) this.draw(this.#columns);
+    }).observe(box);
+  }
+
+  /** draw shows columns, the time first; one that nobody sees is drawn when it comes into sight. */
+  draw(columns) {
+    this.#columns = columns;
+    if (!this.#seen || !this.#box.clientWidth || columns[0].length === 0) return;
+    this.#plot ??= this.#make();
+    this.#plot.setData(columns);
+  }
+
+  redraw() {
+    this.#plot?.destroy();
+    this.#plot = null;
+    if (this.#columns) this.draw(this.#columns);
+  }
+
+  remove() {
+    this.#plot?.destroy();
+    made.delete(this);
+  }
+
+  #resize() {
+    const width = this.#box.clientWidth;
+    if (this.#plot && width) this.#plot.setSize({ width, height: this.#options.height });
+    else if (this.#columns) this.draw(this.#columns);
+  }
+
+  #make() {
+    const { height, scale, format } = this.#options;
+    const axis = { stroke: css("muted"), font: "11px system-ui", grid: { stroke: css("line"), width: 1 }, ticks: { show: false } };
+    return new uPlot({
+      width: this.#box.clientWidth, height,
+      legend: { show: false },
+      cursor: { show: false },
+      padding: [6, 8, 0, 0],
+      scales: {
+        x: { time: true, range: (u, min, max) => [max - span, max] },
+        y: scale === "log"
+          ? { distr: 3, range: (u, min, max) => [10 ** Math.floor(Math.log10(min || 1)), 10 ** Math.ceil(Math.log10(Math.max(max || 1, (min || 1) * 10)))] }
+          : { range: (u, min, max) => [0, Math.max(1, max * 1.15)] },
+      },
+      axes: [
+        { ...axis, size: 22, gap: 2, space: 60, grid: { show: false }, values: (u, at) => at.map(hour) },
+        { ...axis, size: 46, gap: 4, space: scale === "log" ? 20 : 30, values: (u, v) => v.map((x) => (x == null ? "" : format(x))), ...(scale === "log" ? { filter: tens } : {}) },
+      ],
+      series: [{}, ...this.lines.map((l) => ({
+        stroke: css(l.state), width: 1.75, points: { show: false },
+        dash: l.dash ? [5, 4] : undefined,
+        fill: l.fill ? `${css(l.state)}26` : undefined,
+        paths: l.step ? uPlot.paths.stepped({ align: 1 }) : undefined,
+      }))],
+    }, this.#columns, this.#box);
+  }
+}
+
+const hour = (at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const tens = (u, splits) => splits.map((v) => (Number.isInteger(Math.log10(v)) ? v : null));
+
+dark.addEventListener("change", () => made.forEach((c) => c.redraw()));
+
+/** caption makes the line above a chart: what it is, and a key with the present values. */
+export function caption(title, lines) {
+  const values = lines.map(() => h("b", {}, "–"));
+  const keys = lines.map((l, i) => h("span", { class: "key", "data-state": l.state, "data-dash": l.dash }, h("span", {}, l.label), " ", values[i]));
+  return { element: h("figcaption", {}, h("strong", {}, title), ...keys), values };
+}
+
+const figures = [
+  {
+    title: "Messages a second", format: rate, unit: "/s", mean: true,
+    lines: [
+      { name: "acked", label: "handled", state: "flowing", fill: true },
+      { name: "pulled", label: "pulled", state: "muted", dash: true },
+      { name: "spilled", label: "spilled", state: "shedding" },
+      { name: "failed", label: "failed", state: "broken" },
+    ],
+  },
+  {
+    title: "Wait for a handler", format: millis, unit: "", scale: "log",
+    lines: [
+      { name: "wait_p99", label: "p99", state: "waiting" },
+      { name: "wait_p50", label: "p50", state: "waiting", dash: true },
+    ],
+  },
+  {
+    title: "Messages that wait", format: count, unit: "",
+    lines: [
+      { name: "queued", label: "queued", state: "waiting", fill: true },
+      { name: "overflow", label: "in overflow", state: "shedding" },
+    ],
+  },
+];
+
+const charts = figures.map((f) => {
+  const box = h("div", { class: "plot", "aria-hidden": "true" });
+  const head = caption(f.title, f.lines);
+  byId("charts").append(h("figure", { class: "chart" }, head.element, box));
+  return { ...f, values: head.values, chart: new Chart(box, f.lines, { height: 170, scale: f.scale, format: f.format }) };
+});
+
+/** show draws the history. */
+export function show(history) {
+  for (const { lines, values, chart, format, unit, scale } of charts) {
+    const columns = history.columns(lines.map((l) => l.name));
+    chart.draw(scale === "log" ? columns.map((c, i) => (i ? c.map((v) => (v ? Math.max(v, 0.01) : null)) : c)) : columns);
+    lines.forEach((l, i) => {
+      const v = scale === "log" || l.name === "queued" || l.name === "overflow" ? history.series[l.name]?.at(-1) : history.mean(l.name);
+      text(values[i], v == null ? "–" : format(v) + unit);
+    });
+  }
+}

@@ -1,0 +1,60 @@
+// The last 15 minutes as the charts draw them: columns over time. Points come from the
+// worker and are taken once, though a stream that was opened anew may bring them again.
+// After a gap, as when the worker was restarted, there is an empty point, so that no line is
+// drawn over what nobody saw.
+
+const keepFor = 15 * 60; // seconds
+const gap = 5;
+
+export class History {
+  at = []; // Unix seconds
+  series = {}; // name → values
+  downstreams = {}; // name → series → values
+
+  /** add takes in {at, series, downstreams} as the worker sends it. */
+  add(more) {
+    const from = more.at.findIndex((ms) => ms / 1000 > (this.at.at(-1) ?? 0));
+    if (from < 0) return;
+    for (let i = from; i < more.at.length; i++) {
+      const at = more.at[i] / 1000;
+      const last = this.at.at(-1);
+      if (last && at - last > gap) this.#push(last + 1, () => null);
+      this.#push(at, (series, name) => (name == null ? more.series[series] : more.downstreams[name]?.[series])?.[i] ?? null, more);
+    }
+    this.#forget(this.at.at(-1) - keepFor);
+  }
+
+  /** columns returns the values of a chart, with the time first. */
+  columns(names, downstream) {
+    const of = downstream == null ? this.series : (this.downstreams[downstream] ?? {});
+    return [this.at, ...names.map((n) => of[n] ?? this.at.map(() => null))];
+  }
+
+  /** mean is of the last few values, so that a number does not flicker. */
+  mean(name, n = 3) {
+    const values = (this.series[name] ?? []).slice(-n).filter((v) => v != null);
+    return values.length ? values.reduce((a, b) => a + b) / values.length : null;
+  }
+
+  #push(at, value, more) {
+    for (const name of Object.keys(more?.series ?? {})) this.series[name] ??= this.at.map(() => null);
+    for (const [d, series] of Object.entries(more?.downstreams ?? {})) {
+      this.downstreams[d] ??= Object.fromEntries(Object.keys(series).map((s) => [s, this.at.map(() => null)]));
+    }
+    for (const [name, values] of Object.entries(this.series)) values.push(value(name));
+    for (const [d, columns] of Object.entries(this.downstreams)) {
+      for (const [name, values] of Object.entries(columns)) values.push(value(name, d));
+    }
+    this.at.push(at);
+  }
+
+  #forget(before) {
+    const n = this.at.findIndex((at) => at >= before);
+    if (n <= 0) return;
+    this.at.splice(0, n);
+    for (const values of Object.values(this.series)) values.splice(0, n);
+    for (const columns of Object.values(this.downstreams)) {
+      for (const values of Object.values(columns)) values.splice(0, n);
+    }
+  }
+}

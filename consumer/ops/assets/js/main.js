@@ -1,0 +1,57 @@
+// The live page: it opens the stream of events and lets each part show what comes.
+
+import { attr, byId, text } from "./dom.js";
+import { clock, seconds } from "./format.js";
+import { History } from "./history.js";
+import { Stream } from "./stream.js";
+import * as charts from "./charts.js";
+import * as downstreams from "./downstreams.js";
+import * as edit from "./edit.js";
+import * as pipeline from "./pipeline.js";
+import * as tenants from "./tenants.js";
+import * as verdict from "./verdict.js";
+
+const history = new History();
+let drawn = 0;
+
+const stream = new Stream(tenants.query, {
+  history(past) {
+    history.add(past);
+  },
+  state(s) {
+    history.add(s.charts);
+    show(s);
+  },
+  fresh() {
+    live("flowing", "Live", "Live");
+    document.body.classList.remove("stale");
+  },
+  stale(since) {
+    document.body.classList.toggle("stale", since != null);
+    if (since == null) live("waiting", "Connecting", "Connecting");
+    else live("broken", `No news since ${clock(since)}`, `No news since ${clock(since)} (${seconds(Date.now() - since)}); trying again`);
+  },
+});
+tenants.onQuery(() => stream.open());
+
+/** live says how fresh the page is. It is a status, so what is announced changes rarely. */
+function live(state, announced, words) {
+  const e = byId("live");
+  attr(e, "data-state", state);
+  attr(e, "title", words);
+  text(e, announced);
+}
+
+function show(s) {
+  const now = s.at;
+  text(byId("stream"), s.state.stream);
+  text(byId("durable"), s.state.durable);
+  const v = verdict.show(s, now);
+  document.title = `${v.state === "flowing" || v.state === "idle" ? "" : "● "}${s.state.durable} – Spillway`;
+  pipeline.show(s, history);
+  downstreams.show(s, history, now);
+  tenants.show(s, now, { on: s.control, change: edit.change, pause: edit.pause });
+  if (history.at.at(-1) !== drawn) charts.show(history);
+  drawn = history.at.at(-1);
+  document.documentElement.dataset.updates = history.at.length; // for who tests the page
+}

@@ -1,0 +1,140 @@
+// The tenants, in the order that the worker puts them. While somebody is in the table its
+// order is held: nobody can click what runs away.
+
+import { count, nanos, plural, seconds } from "./format.js";
+import { attr, byId, h, keyed, text } from "./dom.js";
+import { waitsFor, waitState } from "./words.js";
+
+const table = document.querySelector(".tenants");
+const form = byId("tenant-search");
+let held = []; // the rows as they are shown
+
+/** query is the view that the form asks for. */
+export function query() {
+  const q = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (value) q.set(name, value);
+  return q;
+}
+
+/** onQuery calls f when somebody asks for another view. */
+export function onQuery(f) {
+  let timer = 0;
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => { held = []; f(); }, 250);
+  };
+  form.addEventListener("input", later);
+  form.addEventListener("submit", (e) => { e.preventDefault(); later(); });
+}
+
+const occupied = () => table.matches(":hover") && matchMedia("(hover: hover)").matches || table.contains(document.activeElement);
+
+/** show draws the rows; edit is {on, change(tenant), pause(tenant)}. */
+export function show(s, now, edit) {
+  const { rows, matched } = s.tenants;
+  const hold = occupied() && held.length > 0;
+  const shown = hold ? kept(rows) : rows;
+  held = shown;
+  keyed(byId("rows"), shown.map((t) => ({ ...t, now })), (t) => t.tenant, () => row(edit));
+  byId("no-tenants").hidden = shown.length > 0;
+  text(byId("no-tenants"), s.totals.tenants ? "No tenant has that in its name." : "No tenant has sent a message yet.");
+  byId("no-control").hidden = edit.on;
+  table.classList.toggle("fixed", !edit.on);
+  const searching = query().has("q");
+  const all = searching ? `${plural(matched, "tenant")} found of ${count(s.totals.tenants)}` : plural(s.totals.tenants, "tenant");
+  text(byId("shown"), `${rows.length < matched ? `${count(rows.length)} of ${all}` : all}${hold ? ", order held while you are here" : ""}`);
+}
+
+/** kept is the rows as they stood, with what is new of each; one that is not told any more stays, marked. */
+function kept(rows) {
+  const fresh = new Map(rows.map((t) => [t.tenant, t]));
+  return held.map((t) => fresh.get(t.tenant) ?? { ...t, gone: true });
+}
+
+function row(edit) {
+  const name = h("bdi"), badges = h("span");
+  const fill = h("i"), mark = h("u"), gauge = h("div", { class: "gauge", role: "img" }, fill, mark), queued = h("span");
+  const cell = (label) => h("td", { role: "cell", class: "n", "data-label": label });
+  const p50 = cell("Wait p50"), p99 = cell("p99"), flight = cell("In flight"), done = cell("Done"), overflow = cell("Overflow");
+  const chip = h("span", { class: "chip" }), why = h("span", { class: "sub" });
+  const pause = h("button", { type: "button" }), change = h("button", { type: "button" }, "Change");
+  const element = h("tr", { role: "row" },
+    h("th", { scope: "row", role: "rowheader" }, name),
+    h("td", { role: "cell", class: "queue-cell" }, h("div", { class: "queue" }, gauge, queued)),
+    p50, p99, flight, done, overflow,
+    h("td", { role: "cell", class: "now" }, chip, badges, why),
+    h("td", { role: "cell", class: "actions" }, pause, change),
+  );
+  let tenant = null;
+  pause.addEventListener("click", () => edit.pause(tenant, pause));
+  change.addEventListener("click", () => edit.change(tenant));
+  return {
+    element,
+    show(t) {
+      tenant = t;
+      text(name, t.tenant);
+      attr(name, "title", t.tenant);
+      const is = standing(t);
+      attr(element, "data-state", is.state);
+      attr(element, "data-gone", Boolean(t.gone));
+      queue(t, gauge, fill, mark, queued);
+      text(p50, nanos(t.wait_p50_ns));
+      text(p99, nanos(t.wait_p99_ns));
+      inFlight(t, flight);
+      text(done, count(t.finished));
+      text(overflow, t.overflow ? count(t.overflow) : "–");
+      attr(chip, "data-state", is.state);
+      text(chip, is.words);
+      text(why, because(t));
+      badges.replaceChildren(...badgesOf(t));
+      const paused = isPaused(t);
+      text(pause, paused ? "Resume" : "Pause");
+      attr(pause, "aria-label", `${paused ? "Resume" : "Pause"} ${t.tenant}`);
+      attr(change, "aria-label", `Change ${t.tenant}`);
+      pause.hidden = change.hidden = !edit.on;
+    },
+  };
+}
+
+export const isPaused = (t) => t.paused ?? t.waiting?.for === "paused";
+
+/** standing is what a tenant is like, in a word or two. */
+function standing(t) {
+  if (isPaused(t)) return { state: "waiting", words: "paused" };
+  if (t.shedding) return { state: "shedding", words: "shedding" };
+  if (t.overflow > 0) return { state: "shedding", words: "in overflow" };
+  if (t.waiting && waitState(t.waiting.for) === "broken") return { state: "broken", words: "held back" };
+  if (t.waiting && !["turn", "workers"].includes(t.waiting.for)) return { state: "waiting", words: "held back" };
+  if (t.queued > 0 || t.in_flight > 0) return { state: "flowing", words: "flowing" };
+  return { state: "idle", words: "idle" };
+}
+
+function because(t) {
+  if (!t.waiting || isPaused(t)) return "";
+  const oldest = t.oldest ? t.now - Date.parse(t.oldest) : 0;
+  const since = oldest >= 1000 ? `, ${seconds(oldest)} so far` : "";
+  return `waits for ${waitsFor(t.waiting)}${since}`;
+}
+
+function badgesOf(t) {
+  const badges = [];
+  if (t.noisy) badges.push(" ", h("span", { class: "badge", "data-state": "shedding", title: "It has more than two thirds of the workers while others have work too." }, "noisy"));
+  return badges;
+}
+
+function queue(t, gauge, fill, mark, queued) {
+  const bound = t.queue_max || 1, share = Math.min(1, t.fullest / bound);
+  attr(gauge, "aria-label", `${count(t.fullest)} of ${count(t.queue_max)} in its fullest queue, which sheds at ${count(t.queue_high)}`);
+  attr(gauge, "title", `${count(t.fullest)} of ${count(t.queue_max)}; sheds at ${count(t.queue_high)}`);
+  attr(gauge, "data-state", t.shedding || t.fullest >= t.queue_high ? "shedding" : "idle");
+  gauge.hidden = !t.queue_max;
+  fill.style.transform = `scaleX(${share})`;
+  mark.style.left = `calc(${(100 * t.queue_high) / bound}% - 2px)`;
+  text(queued, count(t.queued));
+}
+
+function inFlight(t, cell) {
+  const share = t.share >= 10 ? count(t.share) : t.share.toFixed(1);
+  const over = t.in_flight > Math.max(1, Math.ceil(t.share)) && t.noisy;
+  cell.replaceChildren(h("span", { class: over ? "over" : null }, count(t.in_flight)), h("small", {}, ` of ${share}`));
+}

@@ -1,0 +1,110 @@
+// What the page has to say in a sentence: the worst that holds, what it means for others,
+// and what is done about it.
+
+import { count, millis, nanos, plural, rate, seconds } from "./format.js";
+import { attr, byId, text } from "./dom.js";
+
+let announced = "";
+
+/** verdict returns {state, key, head, more}; the key changes when somebody should be told. */
+export function verdict(s, now) {
+  const worker = s.state;
+  return lifecycle(worker) ?? connection(worker) ?? broken(s, now) ?? stuck(worker) ?? shedding(s) ?? waiting(s) ?? flowing(s);
+}
+
+function lifecycle(w) {
+  if (w.state === "draining") return { state: "waiting", key: "draining", head: "Draining: no more is pulled.", more: `${plural(w.held, "message")} held are being finished or handed back.` };
+  if (w.state === "stopped") return { state: "broken", key: "stopped", head: "The worker has stopped.", more: "" };
+  if (w.state !== "running") return { state: "waiting", key: w.state, head: "Starting.", more: w.not_ready ?? "" };
+  return null;
+}
+
+function connection(w) {
+  if (!w.not_ready) return null;
+  return { state: "broken", key: "not ready", head: "Nothing is pulled.", more: `${w.not_ready}. What is held goes on; nothing is lost.` };
+}
+
+function broken(s, now) {
+  const open = s.state.downstreams.filter((d) => d.breaker && d.breaker.state !== "closed");
+  if (open.length === 0) return null;
+  const [d] = open.sort((a, b) => b.queued - a.queued);
+  const next = d.breaker.until ? `the next try is in ${seconds(Date.parse(d.breaker.until) - now)}` : "a message is being tried";
+  const others = s.state.downstreams.length > open.length ? " Work for other downstreams goes on." : "";
+  return {
+    state: "broken", key: `open ${open.map((o) => o.downstream)}`,
+    head: open.length === 1 ? `${d.downstream} is failing: its breaker is open, ${next}.` : `${open.length} downstreams are failing: their breakers are open.`,
+    more: `${plural(d.queued, "message")} for ${open.length === 1 ? "it" : d.downstream} wait here.${others}`,
+  };
+}
+
+function stuck(w) {
+  if (!w.stuck) return null;
+  return {
+    state: "broken", key: `stuck ${w.stuck}`, head: `${plural(w.stuck, "handler is", "handlers are")} stuck.`,
+    more: `Their time is over and they do not return; each keeps a worker. The others go on with ${count(w.workers - w.stuck)} workers.`,
+  };
+}
+
+function shedding(s) {
+  const spilled = s.totals.overflow, rates = s.rates;
+  if (!s.totals.shedding && !spilled) return null;
+  const [worst] = s.tenants.rows;
+  const one = worst && s.totals.shedding + s.totals.spilled <= 2 && (worst.overflow || worst.shedding);
+  const who = one ? worst.tenant : plural(Math.max(s.totals.spilled, s.totals.shedding), "tenant");
+  const verb = one || Math.max(s.totals.spilled, s.totals.shedding) === 1 ? "sends" : "send";
+  const past = rates.spilled > 0 || s.totals.shedding;
+  return {
+    state: "shedding", key: `shedding ${one ? worst.tenant : "several"} ${past}`,
+    head: past ? `${who} ${verb} more than there is room for, and spills aside.` : `${who} ${one ? "has" : "have"} overflow that is being worked off.`,
+    more: `${plural(spilled, "message")} in overflow, stored and in order. ${others(s)}`,
+  };
+}
+
+function others(s) {
+  const calm = s.tenants.rows.filter((t) => !t.noisy && !t.shedding && !t.overflow && t.wait_p99_ns).map((t) => t.wait_p99_ns);
+  if (calm.length === 0) return "";
+  calm.sort((a, b) => a - b);
+  return `The other tenants wait ${nanos(calm[Math.floor(calm.length / 2)])} at p99.`;
+}
+
+function waiting(s) {
+  const limited = s.state.downstreams.filter((d) => d.waiting && d.queued > 0).sort((a, b) => b.queued - a.queued);
+  if (limited.length > 0 && s.rates.wait_p99_ns > 100e6) {
+    const [d] = limited;
+    return {
+      state: "waiting", key: `slow ${d.downstream}`, head: `${d.downstream} takes what it can: ${plural(d.queued, "message")} wait for it.`,
+      more: `${d.limit ? `${d.in_flight} at once is its limit now. ` : ""}Messages wait ${nanos(s.rates.wait_p99_ns)} at p99.`,
+    };
+  }
+  if (s.state.in_flight >= s.state.workers && s.rates.wait_p99_ns > 1e9) {
+    return {
+      state: "waiting", key: "busy", head: `All ${plural(s.state.workers, "worker is", "workers are")} busy; messages wait ${nanos(s.rates.wait_p99_ns)} at p99.`,
+      more: `${plural(s.totals.queued, "message")} of ${plural(s.totals.waiting, "tenant")} wait here.`,
+    };
+  }
+  return null;
+}
+
+function flowing(s) {
+  if (s.rates.acked === 0 && s.state.in_flight === 0 && s.totals.queued === 0) {
+    const behind = s.state.backlog > 0 ? `${plural(s.state.backlog, "message")} wait in the stream.` : "The stream is empty.";
+    return { state: "idle", key: "idle", head: "Nothing to do.", more: behind };
+  }
+  return {
+    state: "flowing", key: "flowing", head: `Everything flows: ${rate(s.rates.acked)} messages a second.`,
+    more: `A message waits ${nanos(s.rates.wait_p50_ns)} for a worker, ${nanos(s.rates.wait_p99_ns)} at p99, and is handled in ${millis(s.rates.took_p50_ns / 1e6)}.`,
+  };
+}
+
+/** show writes the verdict, and tells it to who listens when it is another than before. */
+export function show(s, now) {
+  const v = verdict(s, now);
+  attr(byId("verdict-panel"), "data-state", v.state);
+  text(byId("verdict"), v.head);
+  text(byId("verdict-more"), v.more);
+  if (v.key !== announced) {
+    announced = v.key;
+    text(byId("announce"), v.head);
+  }
+  return v;
+}

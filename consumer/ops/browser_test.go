@@ -1,0 +1,184 @@
+package ops_test
+
+import (
+	"context"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/spillwaymq/spillway/consumer/ops"
+)
+
+// browser is a headless Chromium that has a page open, and what went wrong in it.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu       sync.Mutex // guards the rest; the browser's events come at any time
+	problems []string
+	asked    []string // URLs
+	lax      bool     // failed requests are part of the test
+}
+
+var chromium = sync.OnceValue(func() string {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome", "headless-shell"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+})
+
+// newBrowser starts one for the test, which is skipped only where there is none. It fails the
+// test at its end if the page logged an error, broke its policy or asked another host.
+func newBrowser(t *testing.T, width, height int64, flags ...chromedp.ExecAllocatorOption) *browser {
+	t.Helper()
+	path := chromium()
+	if path == "" {
+		t.Skip("there is no chromium on the PATH")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(int(width), int(height)))
+	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(options, flags...)...)
+	b := &browser{t: t}
+	ctx, cancel := chromedp.NewContext(alloc, chromedp.WithListener(b.event))
+	b.ctx = ctx
+	t.Cleanup(func() {
+		cancel()
+		stop()
+		b.check()
+	})
+	if err := chromedp.Do(ctx); err != nil { // starts it, with a context that lasts
+		t.Fatal(err)
+	}
+	call(b, log.Enable, cdp.Empty{})
+	call(b, network.Enable, network.EnableParams{})
+	b.do(chromedp.EmulateViewport(width, height))
+	return b
+}
+
+func call[P, R any](b *browser, command cdp.Command[P, R], params P) {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, command, params); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *browser) event(ev any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch ev := ev.(type) {
+	case *runtime.EventExceptionThrown:
+		b.problems = append(b.problems, "exception: "+ev.ExceptionDetails.Text+" "+describe(ev.ExceptionDetails.Exception))
+	case *runtime.EventConsoleAPICalled:
+		b.problems = append(b.problems, "console: "+string(ev.Type))
+	case *log.EventEntryAdded:
+		if ev.Entry.Source != log.EntrySourceNetwork || !b.lax {
+			b.problems = append(b.problems, "log: "+ev.Entry.Text+" "+ev.Entry.URL)
+		}
+	case *network.EventRequestWillBeSent:
+		b.asked = append(b.asked, ev.Request.URL)
+	}
+}
+
+func (b *browser) check() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.problems {
+		b.t.Errorf("the page: %s", p)
+	}
+	for _, url := range b.asked {
+		if !strings.HasPrefix(url, "http://127.0.0.1:") {
+			b.t.Errorf("the page asked %s", url)
+		}
+	}
+}
+
+// do runs actions, within a time that only a page that hangs needs.
+func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	run(b, chromedp.Steps(actions...))
+}
+
+func run[T any](b *browser, action chromedp.Action[T]) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 15*time.Second)
+	defer cancel()
+	value, err := chromedp.Run(ctx, action)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return value
+}
+
+// open loads a page, and returns when it has shown news.
+func (b *browser) open(url string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(url))
+	b.await(`document.getElementById("live").dataset.state === "flowing"`)
+}
+
+// await returns when a script is true.
+func (b *browser) await(script string) {
+	b.t.Helper()
+	b.do(chromedp.Poll[chromedp.Void](script, chromedp.WithPollingInterval(20*time.Millisecond)))
+}
+
+// read returns the value of a script.
+func read[T any](b *browser, script string) T {
+	b.t.Helper()
+	return run(b, chromedp.Evaluate[T](script))
+}
+
+// perform serves a scene to browsers, and lets it go on in real time.
+func perform(t *testing.T, s *scene, cfg ops.Config) (url string) {
+	t.Helper()
+	cfg.Consumer = s
+	if cfg.Listen == "" {
+		cfg.Listen = local
+	}
+	h, err := ops.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.play(time.Now())
+	server := httptest.NewServer(h)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { s.goOn(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return server.URL + "/"
+}
+
+func (s *scene) goOn(ctx context.Context) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			s.step(now)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func describe(o *runtime.RemoteObject) string {
+	if o == nil {
+		return ""
+	}
+	return o.Description
+}

@@ -1,0 +1,374 @@
+package ops_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spillwaymq/spillway/consumer"
+)
+
+// scene is a worker that is made up: tenants that publish, and downstreams that take what
+// they can, second by second. It is to show the page what a worker could, not to be right
+// about how one behaves.
+type scene struct {
+	mu      sync.Mutex // guards all below; the page's handlers and the test's clock meet here
+	events  consumer.Observer
+	rnd     *rand.Rand
+	second  int // since the beginning
+	now     time.Time
+	state   consumer.Snapshot
+	actors  []*actor
+	downs   []*downstream
+	script  func(s *scene, second int) // changes what happens
+	stopped bool                       // no more frames: the worker is gone
+}
+
+type actor struct {
+	consumer.TenantState
+	rate       float64 // messages a second
+	downstream int
+}
+
+type downstream struct {
+	consumer.DownstreamState
+	service time.Duration // of a call
+	failing bool
+}
+
+const (
+	sceneWorkers = 64
+	sceneLength  = 15 * 60
+)
+
+// newScene is the calm that the others are changes of.
+func newScene(script func(s *scene, second int)) *scene {
+	s := &scene{rnd: rand.New(rand.NewPCG(1, 2)), script: script}
+	s.state = consumer.Snapshot{
+		Stream: "JOBS", Durable: "worker", State: consumer.StateRunning, Workers: sceneWorkers,
+		HeldMax: 4096, HeldBytesMax: 64 << 20, DeadLetters: map[consumer.Reason]uint64{consumer.ReasonPermanent: 3},
+		Lanes: []consumer.LaneState{
+			{Lane: consumer.LaneMain, Consumer: "worker"}, {Lane: consumer.LaneRetry, Consumer: "retry"}, {Lane: consumer.LaneSuspect, Consumer: "suspect"},
+		},
+	}
+	s.downstream("billing", 22*time.Millisecond, 24)
+	s.downstream("search", 9*time.Millisecond, 16)
+	s.downstream("thumbnails", 60*time.Millisecond, 32)
+	for i, name := range []string{"acme", "borealis", "calder", "dunmore", "evergreen", "foxglove", "granite", "harbor", "ironwood", "juniper", "kestrel", "larkspur"} {
+		s.tenant(name, 60/float64(1+i)+4, i%3)
+	}
+	return s
+}
+
+func (s *scene) downstream(name string, service time.Duration, limit int) {
+	s.downs = append(s.downs, &downstream{service: service, DownstreamState: consumer.DownstreamState{
+		Downstream: name, Settled: map[consumer.Outcome]uint64{},
+		Limit:   &consumer.LimitState{Algorithm: "adaptive", Limit: limit, Min: 1, Max: 64, From: limit, Why: "begun"},
+		Breaker: &consumer.BreakerStatus{State: consumer.BreakerClosed},
+	}})
+}
+
+func (s *scene) tenant(name string, rate float64, downstream int) {
+	s.actors = append(s.actors, &actor{rate: rate, downstream: downstream, TenantState: consumer.TenantState{
+		Tenant: name, Weight: 1, QueueMax: 256, QueueHigh: 192,
+	}})
+}
+
+func (s *scene) actor(name string) *actor {
+	return s.actors[slices.IndexFunc(s.actors, func(a *actor) bool { return a.Tenant == name })]
+}
+
+func (s *scene) Ready() error { return nil }
+
+func (s *scene) Observe(o consumer.Observer) error {
+	s.events = o
+	return nil
+}
+
+func (s *scene) Snapshot() consumer.Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.state
+	c.Lanes = slices.Clone(c.Lanes)
+	for _, d := range s.downs {
+		c.Downstreams = append(c.Downstreams, d.copy())
+	}
+	for _, a := range s.actors {
+		c.Tenants = append(c.Tenants, a.TenantState)
+	}
+	slices.SortFunc(c.Tenants, func(a, b consumer.TenantState) int { return cmpNames(a.Tenant, b.Tenant) })
+	return c
+}
+
+func cmpNames(a, b string) int {
+	if a < b {
+		return -1
+	}
+	return 1
+}
+
+func (d *downstream) copy() consumer.DownstreamState {
+	c := d.DownstreamState
+	limit, breaker := *c.Limit, *c.Breaker
+	c.Limit, c.Breaker = &limit, &breaker
+	settled := map[consumer.Outcome]uint64{}
+	for k, v := range c.Settled {
+		settled[k] = v
+	}
+	c.Settled = settled
+	return c
+}
+
+// play lets a quarter of an hour pass, up to now.
+func (s *scene) play(now time.Time) {
+	for i := range sceneLength {
+		s.step(now.Add(time.Duration(i-sceneLength+1) * time.Second))
+	}
+}
+
+// step lets a second pass.
+func (s *scene) step(now time.Time) {
+	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		return
+	}
+	s.now, s.state.At = now, now
+	if s.script != nil {
+		s.script(s, s.second)
+	}
+	s.second++
+	runs := s.work()
+	tick, handled := s.events.Tick, s.events.Handled
+	s.mu.Unlock()
+	for i := range runs {
+		handled(runs[i])
+	}
+	tick(now)
+}
+
+// work publishes, queues, runs and settles what there is in a second.
+func (s *scene) work() (runs []consumer.Handled) {
+	st := &s.state
+	main := &st.Lanes[0]
+	var back uint64
+	st.InFlight, st.Held = 0, 0
+	for i, d := range s.downs {
+		var on []*actor
+		for _, a := range s.actors {
+			if a.downstream == i {
+				on = append(on, a)
+			}
+		}
+		d.InFlight, d.Queued = 0, 0
+		runs = append(runs, s.serve(d, on, main, &back)...)
+		st.InFlight += d.InFlight
+		st.Held += d.InFlight + d.Queued
+	}
+	st.HeldBytes = int64(st.Held) * 900
+	main.Batch, main.Credit = 64+s.rnd.IntN(40), max(0, 3400-st.Held)
+	main.AckPending = uint64(st.Held)
+	main.Pending = uint64(s.rnd.IntN(30))
+	s.overflowLane(back)
+	st.Backlog = main.Pending + main.AckPending
+	for _, a := range s.actors {
+		st.Backlog += a.Overflow
+	}
+	return runs
+}
+
+// serve shares what a downstream takes in a second among its tenants.
+func (s *scene) serve(d *downstream, on []*actor, main *consumer.LaneState, back *uint64) (runs []consumer.Handled) {
+	room := int(float64(d.Limit.Limit) * float64(time.Second) / float64(d.service))
+	if d.Breaker.State != consumer.BreakerClosed {
+		room = 0
+	}
+	for _, a := range on {
+		came := int(a.rate*(0.85+0.3*s.rnd.Float64()) + s.rnd.Float64())
+		main.Pulled += uint64(came)
+		a.Queued += came
+	}
+	for left := len(on); left > 0; { // what one does not need, the others get
+		slices.SortFunc(on, func(x, y *actor) int { return x.Queued - y.Queued })
+		a := on[len(on)-left]
+		share := room / left
+		left--
+		n := min(share, a.Queued)
+		room -= n
+		runs = append(runs, s.run(d, a, n)...)
+	}
+	for _, a := range on {
+		s.settle(d, a, back)
+		d.Queued += a.Queued
+	}
+	d.InFlight = min(d.Limit.Limit, max(d.InFlight, 1))
+	d.Waiting = ""
+	if d.Queued > 40 && d.Breaker.State == consumer.BreakerClosed {
+		d.InFlight, d.Waiting = d.Limit.Limit, consumer.WaitDownstreamLimit
+	}
+	if d.Breaker.State != consumer.BreakerClosed {
+		d.InFlight, d.Waiting = 0, consumer.WaitDownstreamBreaker
+	}
+	return runs
+}
+
+// run has n messages of a handled.
+func (s *scene) run(d *downstream, a *actor, n int) (runs []consumer.Handled) {
+	wait := 1.5e6 * (1 + s.rnd.ExpFloat64())
+	if left := a.Queued - n; left > 0 && n > 0 {
+		wait += float64(left) / float64(n) * 1e9
+	}
+	a.Queued -= n
+	a.Finished += uint64(n)
+	a.InFlight = int(math.Round(float64(n) * d.service.Seconds()))
+	a.WorkerTime += time.Duration(n) * d.service
+	d.InFlight += a.InFlight
+	for range min(n, 40) {
+		runs = append(runs, consumer.Handled{
+			Tenant: a.Tenant, Downstream: d.Downstream, Lane: consumer.LaneMain, Result: consumer.ResultSuccess,
+			Wait: time.Duration(wait * (0.6 + 0.5*s.rnd.ExpFloat64())),
+			Took: time.Duration(float64(d.service) * (0.8 + 0.25*s.rnd.ExpFloat64())),
+		})
+	}
+	failed := 0
+	if d.failing {
+		failed = n / 2
+	}
+	d.Settled[consumer.OutcomeRetry] += uint64(failed)
+	d.Settled[consumer.OutcomeAck] += uint64(n - failed)
+	return runs
+}
+
+// settle sheds what has no room, brings back what has some again, and says why a waits.
+func (s *scene) settle(d *downstream, a *actor, back *uint64) {
+	if a.Queued > a.QueueHigh {
+		a.Shedding = true
+		d.Settled[consumer.OutcomeSpill] += uint64(a.Queued - a.QueueHigh)
+		a.Overflow += uint64(a.Queued - a.QueueHigh)
+		a.Queued = a.QueueHigh
+	} else if a.Queued < a.QueueHigh/2 {
+		a.Shedding = false
+		n := min(a.Overflow, uint64(a.QueueHigh/2-a.Queued))
+		a.Overflow -= n
+		a.Queued += int(n)
+		*back += n
+	}
+	a.Fullest, a.Bytes, a.Waiting, a.Oldest = a.Queued, int64(a.Queued)*900, nil, time.Time{}
+	if a.Queued == 0 {
+		return
+	}
+	a.Oldest = s.now.Add(-time.Duration(1+a.Queued/20) * 300 * time.Millisecond)
+	a.Waiting = &consumer.Waiting{For: consumer.WaitTurn, Downstream: d.Downstream, Since: a.Oldest}
+	switch {
+	case d.Breaker.State != consumer.BreakerClosed:
+		a.Waiting.For, a.Waiting.Until = consumer.WaitDownstreamBreaker, d.Breaker.Until
+	case d.Queued > 0 || a.Queued > 20:
+		a.Waiting.For = consumer.WaitDownstreamLimit
+	}
+}
+
+func (s *scene) overflowLane(back uint64) {
+	st := &s.state
+	if back == 0 && len(st.Lanes) == 3 {
+		return
+	}
+	if len(st.Lanes) == 3 {
+		st.Lanes = append(st.Lanes[:1:1], consumer.LaneState{Lane: consumer.LaneOverflow, Consumer: "overflow"}, st.Lanes[1], st.Lanes[2])
+	}
+	l := &st.Lanes[1]
+	l.Pulled += back
+	l.Batch, l.Pending = int(back), 0
+	for _, a := range s.actors {
+		l.Pending += a.Overflow
+	}
+}
+
+func (d *downstream) setLimit(to int, why string, at time.Time) {
+	if to == d.Limit.Limit {
+		return
+	}
+	d.Limit.From, d.Limit.Limit, d.Limit.Why, d.Limit.Changed = d.Limit.Limit, to, why, at
+}
+
+// wander moves the limits as one that measures does.
+func wander(s *scene, second int) {
+	for i, d := range s.downs {
+		if (second+17*i)%50 == 0 {
+			d.setLimit(max(4, d.Limit.Limit-1-i), "probe", s.now)
+		} else if (second+17*i)%50 == 3 {
+			d.setLimit(d.Limit.Limit+1+i+(second/50)%2*2-1, "probed", s.now)
+		}
+	}
+}
+
+// spike lets one tenant send forty times as much for the last minutes.
+func spike(s *scene, second int) {
+	wander(s, second)
+	a := s.actor("acme")
+	switch second {
+	case sceneLength - 260:
+		a.rate *= 40
+	case sceneLength - 250:
+		a.Noisy = true
+	}
+}
+
+// slow makes a downstream eight times slower.
+func slow(s *scene, second int) {
+	d := s.downs[0]
+	switch since := second - (sceneLength - 300); {
+	case since < 0:
+		wander(s, second)
+	case since == 0:
+		d.service *= 8
+	case since < 60 && since%6 == 0:
+		d.setLimit(max(9, d.Limit.Limit-3), "queued", s.now)
+	case since%40 == 0:
+		d.setLimit(9+since/40%3, "grew", s.now)
+	}
+}
+
+// shut makes a downstream fail until its breaker opens.
+func shut(s *scene, second int) {
+	d := s.downs[1]
+	b := d.Breaker
+	switch since := second - (sceneLength - 75); {
+	case since < 0:
+		wander(s, second)
+		b.Calls, b.Failures = 140+second%9, second%3
+	case since == 0:
+		d.failing = true
+	case since >= 4 && b.State == consumer.BreakerClosed:
+		*b = consumer.BreakerStatus{State: consumer.BreakerOpen, Since: s.now, Until: s.now.Add(5 * time.Second), Openings: 1}
+	case b.State == consumer.BreakerOpen && !s.now.Before(b.Until):
+		b.Openings++
+		b.Until = s.now.Add(min(time.Minute, 5*time.Second<<b.Openings))
+	}
+}
+
+// many is ten thousand tenants, of which some are too much.
+func many(s *scene, second int) {
+	wander(s, second)
+	if second == 0 {
+		s.actors = s.actors[:0]
+		for i := range 10_000 {
+			s.tenant(fmt.Sprintf("tenant-%04d", i), 0.05+3/float64(1+i), i%3)
+		}
+	}
+	if second == sceneLength-120 {
+		s.actors[3].rate, s.actors[3].Noisy = 2600, true
+		s.actors[71].rate = 900
+	}
+}
+
+// nothing is a worker that has just begun.
+func nothing(s *scene, second int) {
+	if second == 0 {
+		s.actors, s.downs = nil, nil
+		s.downstream("billing", time.Millisecond, 10)
+		s.state.DeadLetters = nil
+	}
+}
