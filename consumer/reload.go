@@ -49,11 +49,8 @@ func (c *Consumer) Reload(cfg Config) error {
 		return err
 	}
 	c.live.Store(next)
-	c.policies.Add(1)
 	changes.make()
-	if err := c.queues.Reconfigure(next.Tenants.queuePolicy(c.cfg.Buffer.Bytes), c.policyFor); err != nil {
-		c.log.Error("a policy that was checked is refused", "error", err) // it stays at the default of its tenant
-	}
+	c.treatAnew(next)
 	c.staff.resize()
 	if c.getState() != StateNew { // else Run begins with it
 		c.downstreams.review()
@@ -61,6 +58,21 @@ func (c *Consumer) Reload(cfg Config) error {
 	}
 	c.log.Info("works by another config", "workers", next.Workers, "downstreams_changed", len(changes))
 	return nil
+}
+
+// treatAnew makes the queues ask how each tenant is treated. If that changes meanwhile, of
+// one whom they have asked for already, they ask again.
+func (c *Consumer) treatAnew(l *live) {
+	for now := c.policies.Add(1); ; {
+		if err := c.queues.Reconfigure(l.Tenants.queuePolicy(c.cfg.Buffer.Bytes), c.policyFor); err != nil {
+			c.log.Error("a policy that was checked is refused", "error", err) // its tenant has the default
+		}
+		then := c.policies.Load()
+		if then == now {
+			return
+		}
+		now = then
+	}
 }
 
 // plan checks cfg as New does, and that nothing differs but what may.
