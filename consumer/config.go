@@ -11,8 +11,8 @@ import (
 )
 
 // Config says what a Consumer takes, in what bounds, and what happens to work
-// that fails. The zero value of a field is its default. A Config is read once, by
-// New.
+// that fails. The zero value of a field is its default. A Config is read by
+// New, and by Reload.
 type Config struct {
 	// Stream is the JetStream stream that is consumed. Required.
 	Stream string

@@ -70,6 +70,22 @@
 //
 // After Retry.MaxAttempts failed runs a message is dead-lettered.
 //
+// # While it runs
+//
+// Reload replaces what of the config may change while messages flow: tenants, downstreams,
+// retry and workers. SetTenant changes one tenant, over what the config says, in all
+// processes of the durable: it is paused, or has another weight, cap or rate, for a time or
+// for good. That is kept in a key-value bucket, <stream>_STATE, which every process reads
+// before it pulls and follows from then on. What has its time ends by the clock of each
+// process, whether NATS is there or not.
+//
+//	config ──Reload──▶ live ─┐
+//	                         ├─▶ policy of a tenant ─▶ its queues
+//	SetTenant ──▶ bucket ──▶ overrides ─┘
+//
+// Nothing of a paused tenant starts. Its queues fill up to their high watermark, and then
+// overflow as they do in any backlog; where the policy is hold, they spill, so that others go on.
+//
 // # Downstreams
 //
 // What a handler calls is a downstream. It has a concurrency limit, a breaker and, if it is

@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// spawnFunc starts a goroutine that Run waits for.
-type spawnFunc func(ctx context.Context)
-
 // crew are the goroutines of one Run. This file alone starts them; each kind is
 // stopped by its own context, in the order of the drain, and waited for.
 type crew struct {

@@ -114,11 +114,11 @@ func refusal(base *url.URL, resp *http.Response, text []byte) error {
 	case http.StatusBadRequest:
 		return &usageError{err}
 	case http.StatusUnauthorized:
-		return fmt.Errorf("%w\nGive its token with --token-file FILE: that in the file of its ops.token_file.", err)
+		return fmt.Errorf("%w; give the token of its ops.token_file with --token-file FILE", err)
 	case http.StatusForbidden:
-		return fmt.Errorf("%w\nThe worker needs an ops.token_file for this.", err)
+		return fmt.Errorf("%w; the worker needs an ops.token_file for this", err)
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return fmt.Errorf("%w\nIs that the operations endpoint of a worker, and of this version?", err)
+		return fmt.Errorf("%w; is that the operations endpoint of a worker, and of this version?", err)
 	}
 	return err
 }

@@ -77,7 +77,7 @@ func eachKey(body []byte, f func(key string, value json.RawMessage)) error {
 		_, err = d.Token() // the end of the object
 	}
 	if err == nil {
-		if _, more := d.Token(); more != io.EOF { //nolint:errorlint // it is returned as it is
+		if _, more := d.Token(); more != io.EOF {
 			return fmt.Errorf("the body must be one JSON object, and goes on after byte %d", d.InputOffset())
 		}
 		return nil
