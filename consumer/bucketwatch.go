@@ -41,7 +41,7 @@ func (o *overseer) open(ctx context.Context) (*session, error) {
 // close ends the watch, and takes what it still wants to tell, on which it would wait.
 func (s *session) close() {
 	s.end()
-	_ = s.watch.Stop()            // ended already, or the connection is
+	_ = s.watch.Stop() // ended already, or the connection is
 	for e := range s.watch.Updates() {
 		_ = e // to its end
 	}

@@ -122,8 +122,9 @@
 //
 // # Files
 //
-// config, defaults, validate, message, handler, mux, reach, vocabulary, consumer: the
-// surface. lane, slot, pull, request, status, budget, mix: asking the server. delivery, admit,
+// config, defaults, validate, message, handler, mux, reach, vocabulary, consumer, tenantpatch: the
+// surface. live, reload, turn, staff, guards: what of it changes. settenant, overseer, bucketwatch,
+// overrides: what is set of tenants. lane, slot, pull, request, status, budget, mix: asking the server. delivery, admit,
 // enqueue, pacer: taking in. work, context, handle: running. downstream,
 // guard, gate, permits, rest, standstill: when, and whether at all. settle, outbox, lease,
 // held: ending. copy, move, retry, deadletter: ending as a copy elsewhere. spill: what

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,70 +44,6 @@ func awaitRunning(t *testing.T, ps ...*process) {
 	t.Helper()
 	for _, p := range ps {
 		eventually(t, time.Minute, "it runs", func() bool { return p.c.Ready() == nil })
-	}
-}
-
-func TestAPausedTenantDoesNotStartAndItsRunningHandlersGoOn(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		r, g := newRig(t), newGate(t)
-		var done atomic.Int64
-		h := consumer.HandlerFunc(func(ctx context.Context, m *consumer.Message) error {
-			if m.Tenant == "acme" {
-				_ = g.waitOrEnd(ctx, m)
-			}
-			done.Add(1)
-			return ctx.Err()
-		})
-		p := r.process(config(t, func(cfg *consumer.Config) { cfg.Workers = 2 }), h)
-		awaitRunning(t, p)
-		for range 5 {
-			r.publish("jobs.acme.x", "")
-		}
-		time.Sleep(time.Second)
-		p.set("acme", paused(), 0)
-		r.publish("jobs.bolt.x", "")
-		g.release()
-		time.Sleep(time.Hour)
-		s := p.c.Tenant("acme")
-		if done.Load() != 3 || s.Queued != 3 || s.InFlight != 0 || !s.Paused {
-			t.Errorf("%d are done and %+v is left, want 2 of acme and 1 of bolt, and 3", done.Load(), s)
-		}
-		if w := s.Waiting; w == nil || w.For != consumer.WaitPaused || !w.Until.IsZero() {
-			t.Errorf("it waits for %+v", w)
-		}
-		p.set("acme", resumed(), 0)
-		time.Sleep(time.Second)
-		if done.Load() != 6 || p.c.Tenant("acme").Override != nil {
-			t.Errorf("%d are done, want 6; its override is %+v", done.Load(), p.c.Tenant("acme").Override)
-		}
-	})
-}
-
-func TestAPausedTenantHoldsItsQueueAndNoMore(t *testing.T) {
-	for _, overflow := range []consumer.OverflowPolicy{consumer.OverflowSpill, consumer.OverflowHold} {
-		t.Run(string(overflow), func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
-				r, l := newRig(t), newLedger(nil)
-				p := r.process(config(t, func(cfg *consumer.Config) {
-					cfg.Tenants = consumer.TenantPolicy{Queue: 20, OnOverflow: overflow}
-				}), l)
-				awaitRunning(t, p)
-				p.set("acme", paused(), 0)
-				ids := r.flood("acme", 200)
-				bolt := r.flood("bolt", 50)
-				time.Sleep(10 * time.Minute)
-				s := p.c.Tenant("acme")
-				if s.Queued > 20 || s.InFlight > 0 || p.c.Snapshot().Held > 20 {
-					t.Errorf("%d are queued and %d held, want 20 at most: %+v", s.Queued, p.c.Snapshot().Held, s)
-				}
-				if l.handled() != len(bolt) {
-					t.Errorf("%d of %d messages of others are handled", l.handled(), len(bolt))
-				}
-				p.set("acme", resumed(), 0)
-				eventually(t, 10*time.Minute, "all are handled", func() bool { return l.handled() == len(ids)+len(bolt) })
-				l.wantEach(t, append(ids, bolt...), 1, 1)
-			})
-		})
 	}
 }
 

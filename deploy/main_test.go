@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -71,22 +70,48 @@ func run(t *testing.T, program string, args ...string) (code int, output string)
 	return 0, string(out)
 }
 
-// start starts a program that runs until the test ends, and shows its log if that failed.
-func start(t *testing.T, program string, args ...string) {
+// program is one that runs until the test ends, or is stopped.
+type program struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	log     *os.File
+	stopped sync.Once
+}
+
+// start starts a program, and shows its log if the test fails.
+func start(t *testing.T, path string, args ...string) *program {
 	t.Helper()
-	var log bytes.Buffer
-	cmd := exec.Command(program, args...)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{t: t, cmd: exec.Command(path, args...), log: log}
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
+		p.stop()
 		if t.Failed() {
-			t.Logf("%s:\n%s", filepath.Base(program), log.String())
+			t.Logf("%s:\n%s", filepath.Base(path), p.logged())
 		}
+		_ = log.Close()
 	})
+	return p
+}
+
+// stop ends the program in order.
+func (p *program) stop() {
+	p.stopped.Do(func() {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		_ = p.cmd.Wait()
+	})
+}
+
+// logged returns what the program has written so far.
+func (p *program) logged() string {
+	p.t.Helper()
+	return read(p.t, p.log.Name())
 }
 
 // installed returns where a program is; the test is skipped where it is not.

@@ -30,6 +30,7 @@ type opsServer struct {
 	config *metrics.Collector // is told of reloads
 	addr   string             // where it listens
 	log    *slog.Logger
+	stop   context.CancelFunc // ends answers that go on, as the events of the page do
 	ended  chan struct{}
 }
 
@@ -47,7 +48,9 @@ func startOps(cfg config.Ops, token string, c *consumer.Consumer, log *slog.Logg
 	if err != nil {
 		return nil, fmt.Errorf("ops.listen: %w", err)
 	}
-	s := &opsServer{addr: listener.Addr().String(), log: log, ended: make(chan struct{}), config: collector, server: &http.Server{
+	serving, stop := context.WithCancel(context.Background())
+	s := &opsServer{addr: listener.Addr().String(), log: log, stop: stop, ended: make(chan struct{}), config: collector, server: &http.Server{
+		BaseContext:       func(net.Listener) context.Context { return serving },
 		Handler:           handler,
 		ReadHeaderTimeout: opsHeaderTimeout,
 		ReadTimeout:       opsReadTimeout,
@@ -81,6 +84,7 @@ func (s *opsServer) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), opsCloseTimeout)
 	defer cancel()
+	s.stop()
 	if err := s.server.Shutdown(ctx); err != nil {
 		_ = s.server.Close()
 	}

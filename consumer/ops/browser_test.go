@@ -2,14 +2,17 @@ package ops_test
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -133,34 +136,76 @@ func (b *browser) await(script string) {
 }
 
 // read returns the value of a script.
-func read[T any](b *browser, script string) T {
+func read[T any](b *browser, script string, options ...chromedp.EvaluateOption) T {
 	b.t.Helper()
-	return run(b, chromedp.Evaluate[T](script))
+	return run(b, chromedp.Evaluate[T](script, options...))
 }
 
-// perform serves a scene to browsers, and lets it go on in real time.
-func perform(t *testing.T, s *scene, cfg ops.Config) (url string) {
+// awaited is for scripts that return a promise.
+func awaited(p *runtime.EvaluateParams) { p.AwaitPromise = new(true) }
+
+// prefer sets the scheme that the browser's user is said to like.
+func (b *browser) prefer(scheme string) {
+	b.t.Helper()
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+}
+
+// theatre serves a scene to browsers, and lets it go on in real time.
+type theatre struct {
+	t      *testing.T
+	server *httptest.Server
+	url    string
+	plays  atomic.Pointer[http.Handler]
+	end    func() // of what plays
+}
+
+// perform begins with s. Around the handler of the page is wrap, if that is given.
+func perform(t *testing.T, s *scene, cfg ops.Config, wrap func(http.Handler) http.Handler) *theatre {
 	t.Helper()
-	cfg.Consumer = s
-	if cfg.Listen == "" {
-		cfg.Listen = local
-	}
+	th := &theatre{t: t, end: func() {}}
+	th.play(s, cfg, wrap)
+	th.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*th.plays.Load()).ServeHTTP(w, r) }))
+	th.url = th.server.URL + "/"
+	t.Cleanup(func() {
+		th.end()
+		th.server.CloseClientConnections()
+		th.server.Close()
+	})
+	return th
+}
+
+// play replaces what is played, as a worker that was restarted.
+func (th *theatre) play(s *scene, cfg ops.Config, wrap func(http.Handler) http.Handler) {
+	th.t.Helper()
+	th.end()
+	cfg.Consumer, cfg.Listen = s, local
 	h, err := ops.New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		th.t.Fatal(err)
+	}
+	if wrap != nil {
+		h = wrap(h)
 	}
 	s.play(time.Now())
-	server := httptest.NewServer(h)
-	ctx, cancel := context.WithCancel(t.Context())
+	th.plays.Store(&h)
+	ctx, cancel := context.WithCancel(th.t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { s.goOn(ctx) })
-	t.Cleanup(func() {
+	th.end = func() {
 		cancel()
 		wg.Wait()
-		server.CloseClientConnections()
-		server.Close()
-	})
-	return server.URL + "/"
+	}
+}
+
+// away is a worker that is gone, behind a proxy that is not.
+func (th *theatre) away() {
+	th.end()
+	gone := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "the worker is away", http.StatusBadGateway)
+	}))
+	th.plays.Store(&gone)
+	th.end = func() {}
+	th.server.CloseClientConnections()
 }
 
 func (s *scene) goOn(ctx context.Context) {

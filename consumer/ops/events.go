@@ -45,7 +45,8 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.open.Add(-1)
 	t := &telling{sampler: s.sampler, view: v, w: w, to: http.NewResponseController(w)}
-	_ = t.tell(r, s.sampler.after(r)) // the page went away, was too slow, or the server ends
+	_ = t.to.SetReadDeadline(time.Time{}) // the server's ReadTimeout is for the request, and would end the answer
+	_ = t.tell(r, s.sampler.after(r))     // the page went away, was too slow, or the server ends
 }
 
 // after returns up to when the page that asks has the history: in Unix milliseconds, 0 if it

@@ -15,16 +15,15 @@ import (
 // they can, second by second. It is to show the page what a worker could, not to be right
 // about how one behaves.
 type scene struct {
-	mu      sync.Mutex // guards all below; the page's handlers and the test's clock meet here
-	events  consumer.Observer
-	rnd     *rand.Rand
-	second  int // since the beginning
-	now     time.Time
-	state   consumer.Snapshot
-	actors  []*actor
-	downs   []*downstream
-	script  func(s *scene, second int) // changes what happens
-	stopped bool                       // no more frames: the worker is gone
+	mu     sync.Mutex // guards all below; the page's handlers and the test's clock meet here
+	events consumer.Observer
+	rnd    *rand.Rand
+	second int // since the beginning
+	now    time.Time
+	state  consumer.Snapshot
+	actors []*actor
+	downs  []*downstream
+	script func(s *scene, second int) // changes what happens
 }
 
 type actor struct {
@@ -67,7 +66,7 @@ func (s *scene) downstream(name string, service time.Duration, limit int) {
 	s.downs = append(s.downs, &downstream{service: service, DownstreamState: consumer.DownstreamState{
 		Downstream: name, Settled: map[consumer.Outcome]uint64{},
 		Limit:   &consumer.LimitState{Algorithm: "adaptive", Limit: limit, Min: 1, Max: 64, From: limit, Why: "begun"},
-		Breaker: &consumer.BreakerStatus{State: consumer.BreakerClosed},
+		Breaker: &consumer.BreakerStatus{State: consumer.BreakerClosed, Calls: 412, Failures: 1},
 	}})
 }
 
@@ -122,20 +121,23 @@ func (d *downstream) copy() consumer.DownstreamState {
 	return c
 }
 
-// play lets a quarter of an hour pass, up to now.
+// play lets a quarter of an hour pass, up to now, or what is left of it.
 func (s *scene) play(now time.Time) {
-	for i := range sceneLength {
-		s.step(now.Add(time.Duration(i-sceneLength+1) * time.Second))
+	for s.second < sceneLength {
+		s.step(now.Add(time.Duration(s.second-sceneLength+1) * time.Second))
 	}
+}
+
+// late begins a scene shortly before its end.
+func (s *scene) late() *scene {
+	s.script(s, 0)
+	s.second = sceneLength - 10
+	return s
 }
 
 // step lets a second pass.
 func (s *scene) step(now time.Time) {
 	s.mu.Lock()
-	if s.stopped {
-		s.mu.Unlock()
-		return
-	}
 	s.now, s.state.At = now, now
 	if s.script != nil {
 		s.script(s, s.second)
@@ -191,12 +193,9 @@ func (s *scene) serve(d *downstream, on []*actor, main *consumer.LaneState, back
 		main.Pulled += uint64(came)
 		a.Queued += came
 	}
-	for left := len(on); left > 0; { // what one does not need, the others get
-		slices.SortFunc(on, func(x, y *actor) int { return x.Queued - y.Queued })
-		a := on[len(on)-left]
-		share := room / left
-		left--
-		n := min(share, a.Queued)
+	slices.SortFunc(on, func(x, y *actor) int { return x.Queued - y.Queued })
+	for i, a := range on { // what one does not need, the others get
+		n := min(room/(len(on)-i), a.Queued)
 		room -= n
 		runs = append(runs, s.run(d, a, n)...)
 	}
@@ -358,7 +357,7 @@ func many(s *scene, second int) {
 			s.tenant(fmt.Sprintf("tenant-%04d", i), 0.05+3/float64(1+i), i%3)
 		}
 	}
-	if second == sceneLength-120 {
+	if second == sceneLength-8 {
 		s.actors[3].rate, s.actors[3].Noisy = 2600, true
 		s.actors[71].rate = 900
 	}

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/spillwaymq/spillway/consumer/ops"
@@ -35,14 +34,14 @@ func TestPictures(t *testing.T) {
 		scheme string
 		readme bool
 		stale  bool
-		clip   int64 // height; 0: the whole page
+		late   bool
 	}{
 		{name: "normal", script: wander, scheme: "light", readme: true},
 		{name: "spike", script: spike, scheme: "light", readme: true},
 		{name: "slow-downstream", script: slow, scheme: "dark", readme: true},
 		{name: "open-breaker", script: shut, scheme: "dark"},
 		{name: "normal-dark", script: wander, scheme: "dark"},
-		{name: "many-tenants", script: many, scheme: "light"},
+		{name: "many-tenants", script: many, scheme: "light", late: true},
 		{name: "nothing", script: nothing, scheme: "light"},
 		{name: "stale", script: wander, scheme: "light", stale: true},
 		{name: "phone", script: spike, scheme: "light", width: 390},
@@ -57,16 +56,18 @@ func TestPictures(t *testing.T) {
 				width = 1280
 			}
 			s := newScene(p.script)
-			url := perform(t, s, ops.Config{Token: token})
+			if p.late {
+				s.late()
+			}
+			th := perform(t, s, ops.Config{Token: token}, nil)
 			b := newBrowser(t, width, 900)
-			call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: p.scheme}}})
-			b.open(url)
-			b.await(`Number(document.documentElement.dataset.updates) > 1`)
-			b.do(chromedp.Sleep(2500 * time.Millisecond)) // for the eye: bars have moved
+			b.lax = p.stale
+			b.prefer(p.scheme)
+			b.open(th.url)
+			b.do(chromedp.EmulateViewport(width, read[int64](b, `document.documentElement.scrollHeight`))) // all of it is in sight
+			b.do(chromedp.Sleep(2500 * time.Millisecond))                                                  // and has moved
 			if p.stale {
-				s.mu.Lock()
-				s.stopped = true
-				s.mu.Unlock()
+				th.away()
 				b.await(`document.body.classList.contains("stale")`)
 			}
 			png := run(b, chromedp.FullScreenshot(100))

@@ -53,8 +53,8 @@ func (c *changeable) ResetTenant(_ context.Context, tenant string) error {
 	return c.err
 }
 
-// ask asks with the token, unless that is changed.
-func ask(h http.Handler, method, path, body string, change ...func(*http.Request)) *httptest.ResponseRecorder {
+// order asks for a change, with the token, unless that is changed.
+func order(h http.Handler, method, path, body string, change ...func(*http.Request)) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Host = "localhost:8080"
 	r.Header.Set("Authorization", "Bearer "+token)
@@ -83,7 +83,7 @@ func TestAPatchSetsWhatItNames(t *testing.T) {
 		`{"paused":true,"weight":2,"max_in_flight":4,"rate":"5/m","ttl":"10m"}`: `"acme" paused true weight 2 max 4 rate "5/m" for 10m0s`,
 	} {
 		c, h := controlled(t)
-		rec := ask(h, "PATCH", "/api/v1/tenants/acme", body)
+		rec := order(h, "PATCH", "/api/v1/tenants/acme", body)
 		var got consumer.TenantState
 		if err := json.Unmarshal(rec.Body.Bytes(), &got); rec.Code != 200 || err != nil || got.Tenant != "acme" || !got.Paused {
 			t.Errorf("%s is answered %d %s", body, rec.Code, rec.Body)
@@ -124,7 +124,7 @@ func TestAWrongPatchIsRefusedInItsOwnWordsAndDoesNothing(t *testing.T) {
 		`{"weight": -1, "ttl": "x", "colour": 1}`: "ttl is \"x\", must be a string like \"10m\" or \"1h30m\", above 0 and at most \"8784h0m0s\"\nunknown key \"colour\", must be one of paused, weight, max_in_flight, rate and ttl\nweight is -1, must be between 0.001 and 1000\n",
 	} {
 		c, h := controlled(t)
-		rec := ask(h, "PATCH", "/api/v1/tenants/acme", body)
+		rec := order(h, "PATCH", "/api/v1/tenants/acme", body)
 		if rec.Code != 400 || !strings.Contains(rec.Body.String(), want) || strings.Contains(rec.Body.String(), "consumer:") {
 			t.Errorf("%s is answered %d %s, want 400 and %s", body, rec.Code, rec.Body, want)
 		}
@@ -136,7 +136,7 @@ func TestAWrongPatchIsRefusedInItsOwnWordsAndDoesNothing(t *testing.T) {
 
 func TestABodyThatIsTooLargeIsRefused(t *testing.T) {
 	c, h := controlled(t)
-	rec := ask(h, "PATCH", "/api/v1/tenants/acme", `{"paused":true`+strings.Repeat(" ", 1<<20)+`}`)
+	rec := order(h, "PATCH", "/api/v1/tenants/acme", `{"paused":true`+strings.Repeat(" ", 1<<20)+`}`)
 	if rec.Code != 413 || len(c.done) != 0 {
 		t.Errorf("answered %d, done %q", rec.Code, c.done)
 	}
@@ -144,7 +144,7 @@ func TestABodyThatIsTooLargeIsRefused(t *testing.T) {
 
 func TestDeleteGoesBackToTheFile(t *testing.T) {
 	c, h := controlled(t)
-	if rec := ask(h, "DELETE", "/api/v1/tenants/acme", ""); rec.Code != 200 || strings.Join(c.done, ";") != `"acme" reset` {
+	if rec := order(h, "DELETE", "/api/v1/tenants/acme", ""); rec.Code != 200 || strings.Join(c.done, ";") != `"acme" reset` {
 		t.Errorf("answered %d %s, done %q", rec.Code, rec.Body, c.done)
 	}
 }
@@ -177,7 +177,7 @@ func TestWhoMayChangeTenants(t *testing.T) {
 			if change == nil {
 				change = func(*http.Request) {}
 			}
-			rec := ask(h, method, "/api/v1/tenants/acme", `{"paused":true}`, change)
+			rec := order(h, method, "/api/v1/tenants/acme", `{"paused":true}`, change)
 			if rec.Code != tt.want || len(c.done) != 0 != (tt.want == 200) {
 				t.Errorf("%s: %s is answered %d %s, done %q; want %d", name, method, rec.Code, rec.Body, c.done, tt.want)
 			}
@@ -211,14 +211,14 @@ func TestOddNamesOfTenantsArriveAsTheyAre(t *testing.T) {
 		"a%2Fb": "a/b", "%2E": ".", "%2E%2E": "..", "%3Cb%3E": "<b>", "%25": "%", "%C3%BC": "ü", "a.b": "a.b", "-x": "-x", "a%20b": "a b",
 	} {
 		c, h := controlled(t)
-		rec := ask(h, "DELETE", "/api/v1/tenants/"+path, "")
+		rec := order(h, "DELETE", "/api/v1/tenants/"+path, "")
 		if rec.Code != 200 || len(c.done) != 1 || c.done[0] != fmt.Sprintf("%q reset", want) {
 			t.Errorf("%s is answered %d %s, done %q", path, rec.Code, rec.Body, c.done)
 		}
 	}
 	for _, path := range []string{"%00", "%FF", "a%0Ab", strings.Repeat("x", 257)} {
 		c, h := controlled(t)
-		if rec := ask(h, "PATCH", "/api/v1/tenants/"+path, `{"paused":true}`); rec.Code != 400 || len(c.done) != 0 {
+		if rec := order(h, "PATCH", "/api/v1/tenants/"+path, `{"paused":true}`); rec.Code != 400 || len(c.done) != 0 {
 			t.Errorf("%s is answered %d %s, done %q", path, rec.Code, rec.Body, c.done)
 		}
 	}
@@ -240,7 +240,7 @@ func TestWhatFailsSaysWhoseFaultItIs(t *testing.T) {
 		c, h := controlled(t)
 		c.err = tt.err
 		for _, method := range []string{"PATCH", "DELETE"} {
-			rec := ask(h, method, "/api/v1/tenants/acme", `{"paused":true}`)
+			rec := order(h, method, "/api/v1/tenants/acme", `{"paused":true}`)
 			if rec.Code != tt.want || (rec.Header().Get("Retry-After") != "") != (tt.want == 503) {
 				t.Errorf("%v is answered %d, Retry-After %q; want %d", tt.err, rec.Code, rec.Header().Get("Retry-After"), tt.want)
 			}
@@ -252,17 +252,17 @@ func TestOtherMethodsOfTenantsAreRefused(t *testing.T) {
 	c, h := controlled(t)
 	for path, allow := range map[string]string{"/api/v1/tenants": "GET, HEAD", "/api/v1/tenants/acme": "DELETE, GET, HEAD, PATCH"} {
 		for _, method := range []string{"POST", "PUT", "OPTIONS"} {
-			if rec := ask(h, method, path, `{"paused":true}`); rec.Code != 405 || rec.Header().Get("Allow") != allow {
+			if rec := order(h, method, path, `{"paused":true}`); rec.Code != 405 || rec.Header().Get("Allow") != allow {
 				t.Errorf("%s %s is answered %d, Allow %q", method, path, rec.Code, rec.Header().Get("Allow"))
 			}
 		}
 	}
 	for _, path := range []string{"/api/v1/tenants/", "/api/v1/tenants/a/b"} {
-		if rec := ask(h, "PATCH", path, `{"paused":true}`); rec.Code != 404 {
+		if rec := order(h, "PATCH", path, `{"paused":true}`); rec.Code != 404 {
 			t.Errorf("%s is answered %d", path, rec.Code)
 		}
 	}
-	wantStatus(t, ask(serve(t, ops.Config{Consumer: running(), Listen: local, Token: token}), "PATCH", "/api/v1/tenants/a", "{}"), 404, "")
+	wantStatus(t, order(serve(t, ops.Config{Consumer: running(), Listen: local, Token: token}), "PATCH", "/api/v1/tenants/a", "{}"), 404, "")
 	if len(c.done) != 0 {
 		t.Errorf("done %q", c.done)
 	}
@@ -278,7 +278,7 @@ func FuzzPatch(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rec := ask(h, "PATCH", "/api/v1/tenants/acme", body)
+		rec := order(h, "PATCH", "/api/v1/tenants/acme", body)
 		if rec.Code != 200 && rec.Code != 400 && rec.Code != 413 || (rec.Code == 200) != (len(c.done) == 1) {
 			t.Errorf("%q is answered %d %s, done %q", body, rec.Code, rec.Body, c.done)
 		}

@@ -43,7 +43,7 @@ func twoProcesses(ctx context.Context, r *Rig) ([]Row, error) {
 	if err := bed.fillTenants(ctx, messages, fleetTenants, racePayload); err != nil {
 		return nil, err
 	}
-	task := Task{Stream: bed.stream, Durable: "plain", Workers: fleetWorkers, AckWait: fleetWait, Service: fleetService, Announce: true}
+	task := Task{Stream: bed.stream, Durable: "plain", Workers: fleetWorkers, AckWait: r.Span(fleetWait, time.Second), Service: fleetService, Announce: true}
 	plain, err := runFleet(ctx, r, task, messages)
 	if err != nil {
 		return nil, fmt.Errorf("plain consumer: %w", err)
@@ -54,8 +54,8 @@ func twoProcesses(ctx context.Context, r *Rig) ([]Row, error) {
 		return nil, fmt.Errorf("spillway: %w", err)
 	}
 	work := time.Duration(ours.left) * fleetService / fleetWorkers
-	took := atMost("the other has the rest handled after", ofDuration(ours.took), ofDuration(work+fleetWait+fleetSlack)).beside(ofDuration(plain.took))
-	took.Bound = fmt.Sprintf("≤ its work (%s) + AckWait (%v) + %v", brief(work), fleetWait, fleetSlack)
+	took := atMost("the other has the rest handled after", ofDuration(ours.took), ofDuration(work+task.AckWait+fleetSlack)).beside(ofDuration(plain.took))
+	took.Bound = fmt.Sprintf("≤ its work (%s) + AckWait (%v) + %v", brief(work), task.AckWait, fleetSlack)
 	return []Row{
 		exact("one of two processes is killed: messages lost", messages-int(ours.ledger.handled.Load()), 0).
 			beside(ofCount(messages - int(plain.ledger.handled.Load()))),

@@ -1,9 +1,6 @@
 package scenario
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "sync/atomic"
 
 // A ledger counts how often each message of a stream was handled, by its sequence. It is
 // safe for concurrent use.
@@ -29,26 +26,4 @@ func (l *ledger) note(seq uint64) bool {
 	}
 	l.again.Add(1)
 	return false
-}
-
-// ran reports whether the message was handled.
-func (l *ledger) ran(seq uint64) bool { return l.times[seq].Load() > 0 }
-
-// A stopwatch adds up how long handlers ran inside a window, by name. It is for runs that may
-// begin before the window and end after it.
-type stopwatch struct {
-	from, to atomic.Int64 // unix nanoseconds; 0: not yet
-}
-
-// part returns how much of a run lies in the window.
-func (w *stopwatch) part(began, ended time.Time) time.Duration {
-	from, to := w.from.Load(), w.to.Load()
-	if from == 0 {
-		return 0
-	}
-	first, last := max(began.UnixNano(), from), ended.UnixNano()
-	if to != 0 {
-		last = min(last, to)
-	}
-	return time.Duration(max(last-first, 0))
 }

@@ -74,7 +74,7 @@ func (d *dam) start(ctx context.Context, p consumer.TenantPolicy) (*session, err
 		Subject: ">", Downstream: "api", Timeout: overloadTimeout,
 		Handler: consumer.HandlerFunc(func(ctx context.Context, _ *consumer.Message) error { return d.caller.call(ctx) }),
 	})
-	return d.bed.ours(ctx, consumer.Config{Durable: "ours", Workers: overloadWorkers, Tenants: p, DrainTimeout: time.Second}, mux)
+	return d.bed.ours(ctx, consumer.Config{Durable: "ours", Workers: overloadWorkers, Tenants: p, DrainTimeout: 100 * time.Millisecond}, mux)
 }
 
 // offer publishes so many times what the downstream can do, until stop is called.

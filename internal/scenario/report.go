@@ -69,15 +69,15 @@ func (r *Report) WriteJSON(w io.Writer) error {
 
 var columns = []string{"scenario", "claim", "plain", "ours", "ratio", "bound", "verdict"}
 
-func (row Row) cells() []string {
+func (r Row) cells() []string {
 	ratio := ""
-	if row.Ratio > 0 {
-		ratio = fmt.Sprintf("%.3g", row.Ratio)
-		if row.Ratio >= 0.01 && row.Ratio < 100 {
-			ratio = fmt.Sprintf("%.2f", row.Ratio)
-		}
+	switch {
+	case r.Ratio >= 0.1:
+		ratio = fmt.Sprintf("%.2f", r.Ratio)
+	case r.Ratio > 0:
+		ratio = fmt.Sprintf("%.4f", r.Ratio)
 	}
-	cells := []string{row.Scenario, row.Claim, row.Plain.String(), row.Ours.String(), ratio, row.Bound, string(row.Verdict)}
+	cells := []string{r.Scenario, r.Claim, r.Plain.String(), r.Ours.String(), ratio, r.Bound, string(r.Verdict)}
 	for i := range cells {
 		if cells[i] == "" {
 			cells[i] = "-"

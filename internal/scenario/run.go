@@ -99,7 +99,7 @@ func Run(ctx context.Context, cfg Config, scenarios []Scenario) (*Report, error)
 	cfg = cfg.withDefaults()
 	report := &Report{Version: cfg.Version, Machine: ThisMachine(), Began: time.Now().UTC(), Seed: cfg.Seed, Scale: cfg.Scale, Embedded: cfg.Embedded}
 	for i, s := range scenarios {
-		if ctx.Err() != nil {
+		if ended(ctx) {
 			break
 		}
 		t := &teller{tell: cfg.Progress, began: time.Now(), now: Progress{Scenario: s.Name, Number: i + 1, Of: len(scenarios)}}
@@ -108,9 +108,11 @@ func Run(ctx context.Context, cfg Config, scenarios []Scenario) (*Report, error)
 		report.add(s, rows)
 		t.end(worst(rows))
 	}
-	report.Interrupted = ctx.Err() != nil
+	report.Interrupted = ended(ctx)
 	return report, nil
 }
+
+func ended(ctx context.Context) bool { return ctx.Err() != nil }
 
 // runOne runs one on a rig of its own, and adds to the report whether it was disturbed.
 func runOne(ctx context.Context, cfg Config, s Scenario, t *teller, report *Report) []Row {
@@ -129,13 +131,13 @@ func runOne(ctx context.Context, cfg Config, s Scenario, t *teller, report *Repo
 	around.Go(func() { t.beat(inside) })
 	t.doing("beginning")
 	rows, err := s.run(inside, rig)
-	overdue := inside.Err() != nil && ctx.Err() == nil
+	overdue := ended(inside) && !ended(ctx)
 	cancel()
 	around.Wait()
 	if overdue {
 		err = fmt.Errorf("it was not over after %v: %w", cfg.Limit, err)
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && !ended(ctx) {
 		rows = append(rows, failed(s, err))
 	}
 	if err := rig.close(ctx); err != nil {

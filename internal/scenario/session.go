@@ -19,7 +19,6 @@ type session struct {
 	js     jetstream.JetStream
 	cancel context.CancelFunc
 	ended  chan error
-	failed error // of Run; after stop
 }
 
 // ours starts a Consumer of the stream, on a connection of its own, and returns when it pulls.
@@ -37,8 +36,15 @@ func (b *bed) ours(ctx context.Context, cfg consumer.Config, h consumer.Handler,
 	return s, nil
 }
 
+// drainMost is how long a drain may take unless the scenario says otherwise: somebody who
+// breaks it off waits for it.
+const drainMost = 2 * time.Second
+
 func startSession(ctx context.Context, js jetstream.JetStream, cfg consumer.Config, h consumer.Handler, watch ...consumer.Observer) (*session, error) {
 	cfg.Tenant = consumer.SubjectToken(2)
+	if cfg.DrainTimeout == 0 {
+		cfg.DrainTimeout = drainMost
+	}
 	c, err := consumer.New(js, cfg, h)
 	if err != nil {
 		return nil, err
@@ -81,16 +87,6 @@ func (s *session) stop() error {
 func settled(s consumer.Snapshot, o consumer.Outcome) (n uint64) {
 	for _, d := range s.Downstreams {
 		n += d.Settled[o]
-	}
-	return n
-}
-
-// lanePulled returns how many messages lanes of this kind have received.
-func lanePulled(s consumer.Snapshot, kind consumer.Lane) (n uint64) {
-	for _, l := range s.Lanes {
-		if l.Lane == kind {
-			n += l.Pulled
-		}
 	}
 	return n
 }

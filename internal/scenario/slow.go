@@ -148,8 +148,6 @@ func slowTenant(ctx context.Context, r *Rig) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	slowdown := ofCount(0)
-	slowdown.Value = took.Seconds() / alone.Seconds()
 	row := Row{
 		Claim: fmt.Sprintf("%s messages of %v beside a backlog of %v: all of them took", grouped(int64(fast)), fastService, slow),
 		Plain: plain, Ours: ofDuration(took), Ratio: took.Seconds() / plain.Value,
@@ -187,7 +185,7 @@ func duelAlone(ctx context.Context, r *Rig, fast int, slow time.Duration) (time.
 // differed from equal shares while both had work.
 func duelOurs(ctx context.Context, bed *bed, d *duel) (took time.Duration, off float64, err error) {
 	began := time.Now()
-	s, err := bed.ours(ctx, consumer.Config{Durable: "ours", Workers: slowWorkers, DrainTimeout: 2 * time.Second},
+	s, err := bed.ours(ctx, consumer.Config{Durable: "ours", Workers: slowWorkers},
 		handlerFor(func(subject string, _ uint64, _ []byte) { d.run(tenantOf(subject)) }))
 	if err != nil {
 		return 0, 0, err

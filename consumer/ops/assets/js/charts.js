@@ -1,7 +1,7 @@
 // The charts, by uPlot. A chart is described to who cannot see it by the numbers in its
 // caption, which are text.
 
-import { count, millis, rate } from "./format.js";
+import { count, millis, rate, scaleTime, short } from "./format.js";
 import { byId, h, text } from "./dom.js";
 
 const span = 15 * 60;
@@ -71,11 +71,11 @@ export class Chart {
       },
       axes: [
         { ...axis, size: 22, gap: 2, space: 60, grid: { show: false }, values: (u, at) => at.map(hour) },
-        { ...axis, size: 46, gap: 4, space: scale === "log" ? 20 : 30, values: (u, v) => v.map((x) => (x == null ? "" : format(x))), ...(scale === "log" ? { filter: tens } : {}) },
+        { ...axis, size: 46, gap: 4, space: 30, values: (u, v) => v.map(format), ...(scale === "log" ? { splits: tens, filter: (u, v) => v } : { incrs: wholes }) },
       ],
       series: [{}, ...this.lines.map((l) => ({
-        stroke: css(l.state), width: 1.75, points: { show: false },
-        dash: l.dash ? [5, 4] : undefined,
+        stroke: css(l.state), width: l.dash ? 1.25 : 1.75, points: { show: false },
+        dash: l.dash ? [4, 3] : undefined,
         fill: l.fill ? `${css(l.state)}26` : undefined,
         paths: l.step ? uPlot.paths.stepped({ align: 1 }) : undefined,
       }))],
@@ -84,20 +84,32 @@ export class Chart {
 }
 
 const hour = (at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const tens = (u, splits) => splits.map((v) => (Number.isInteger(Math.log10(v)) ? v : null));
+const wholes = [1, 2, 5, 10, 20, 50].flatMap((n) => [1, 100, 1e4, 1e6, 1e8].map((e) => n * e)).sort((a, b) => a - b);
+
+/** tens are the powers of ten on a logarithmic axis. */
+function tens(u, axis, min, max) {
+  const splits = [];
+  for (let v = min; v <= max * 1.01; v *= 10) splits.push(v);
+  return splits;
+}
 
 dark.addEventListener("change", () => made.forEach((c) => c.redraw()));
+
+/** key says which line is which, and what its value is. */
+export function key(line, value) {
+  return h("span", { class: "key", "data-state": line.state, "data-dash": line.dash }, h("span", {}, line.label), value && " ", value);
+}
 
 /** caption makes the line above a chart: what it is, and a key with the present values. */
 export function caption(title, lines) {
   const values = lines.map(() => h("b", {}, "–"));
-  const keys = lines.map((l, i) => h("span", { class: "key", "data-state": l.state, "data-dash": l.dash }, h("span", {}, l.label), " ", values[i]));
+  const keys = lines.map((l, i) => key(l, values[i]));
   return { element: h("figcaption", {}, h("strong", {}, title), ...keys), values };
 }
 
 const figures = [
   {
-    title: "Messages a second", format: rate, unit: "/s", mean: true,
+    title: "Messages a second", format: rate, axis: short, unit: "/s",
     lines: [
       { name: "acked", label: "handled", state: "flowing", fill: true },
       { name: "pulled", label: "pulled", state: "muted", dash: true },
@@ -106,17 +118,17 @@ const figures = [
     ],
   },
   {
-    title: "Wait for a handler", format: millis, unit: "", scale: "log",
+    title: "Wait for a handler", format: millis, axis: scaleTime, unit: "", scale: "log",
     lines: [
-      { name: "wait_p99", label: "p99", state: "waiting" },
+      { name: "wait_p99", label: "p99", state: "waiting", sum: "most" },
       { name: "wait_p50", label: "p50", state: "waiting", dash: true },
     ],
   },
   {
-    title: "Messages that wait", format: count, unit: "",
+    title: "Messages that wait", format: count, axis: short, unit: "",
     lines: [
-      { name: "queued", label: "queued", state: "waiting", fill: true },
-      { name: "overflow", label: "in overflow", state: "shedding" },
+      { name: "queued", label: "queued", state: "waiting", fill: true, sum: "most" },
+      { name: "overflow", label: "in overflow", state: "shedding", sum: "last" },
     ],
   },
 ];
@@ -125,13 +137,13 @@ const charts = figures.map((f) => {
   const box = h("div", { class: "plot", "aria-hidden": "true" });
   const head = caption(f.title, f.lines);
   byId("charts").append(h("figure", { class: "chart" }, head.element, box));
-  return { ...f, values: head.values, chart: new Chart(box, f.lines, { height: 170, scale: f.scale, format: f.format }) };
+  return { ...f, values: head.values, chart: new Chart(box, f.lines, { height: 170, scale: f.scale, format: f.axis }) };
 });
 
 /** show draws the history. */
 export function show(history) {
   for (const { lines, values, chart, format, unit, scale } of charts) {
-    const columns = history.columns(lines.map((l) => l.name));
+    const columns = history.columns(lines);
     chart.draw(scale === "log" ? columns.map((c, i) => (i ? c.map((v) => (v ? Math.max(v, 0.01) : null)) : c)) : columns);
     lines.forEach((l, i) => {
       const v = scale === "log" || l.name === "queued" || l.name === "overflow" ? history.series[l.name]?.at(-1) : history.mean(l.name);

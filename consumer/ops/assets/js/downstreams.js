@@ -1,14 +1,14 @@
 // A card for each downstream: what it takes, what keeps it from taking more, its limit over
 // time, and its breaker.
 
-import { count, nanos, plural, rate, seconds } from "./format.js";
+import { count, nanos, plural, rate, seconds, short } from "./format.js";
 import { attr, byId, h, keyed, text } from "./dom.js";
 import { moved } from "./words.js";
-import { Chart } from "./charts.js";
+import { Chart, key } from "./charts.js";
 
 const lines = [
-  { name: "in_flight", label: "in flight", state: "flowing", fill: true, step: true },
-  { name: "limit", label: "limit", state: "waiting", step: true },
+  { name: "in_flight", label: "in flight", state: "flowing", fill: true },
+  { name: "limit", label: "limit", state: "waiting", step: true, sum: "last" },
 ];
 const mostCards = 24; // those with trouble come first
 
@@ -41,8 +41,8 @@ function card() {
   const values = facts.map(() => h("dd"));
   const list = facts.map((f, i) => h("div", {}, h("dt", {}, f), values[i]));
   const box = h("div", { class: "limit", "aria-hidden": "true" });
-  const chart = new Chart(box, lines, { height: 84, format: count });
-  const element = h("article", { class: "card" }, h("header", {}, h("h3", {}, name), chip), h("dl", { class: "facts" }, ...list), box, why);
+  const chart = new Chart(box, lines, { height: 84, format: short });
+  const element = h("article", { class: "card" }, h("header", {}, h("h3", {}, name), chip), h("dl", { class: "facts" }, ...list), box, h("p", { class: "keys", "aria-hidden": "true" }, ...lines.map((l) => key(l))), why);
   let shown = null;
   return {
     element,
@@ -62,7 +62,7 @@ function card() {
       text(why, explain(d));
     },
     draw(history) {
-      chart.draw(history.columns(lines.map((l) => l.name), shown));
+      chart.draw(history.columns(lines, shown));
     },
     remove() {
       chart.remove();

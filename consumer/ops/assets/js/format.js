@@ -12,6 +12,17 @@ export function count(n) {
   return n >= 1e6 ? compact.format(n) : whole.format(n);
 }
 
+/** short writes a number for an axis, in little room. */
+export function short(n) {
+  return n >= 1e4 ? compact.format(n) : whole.format(n);
+}
+
+/** scaleTime writes a power of ten of milliseconds, for an axis. */
+export function scaleTime(ms) {
+  if (ms >= 1000) return `${short(ms / 1000)} s`;
+  return ms >= 1 ? `${ms} ms` : `${Math.round(ms * 1000)} µs`;
+}
+
 /** rate writes something a second, of which a fraction may matter. */
 export function rate(n) {
   if (n == null) return "–";

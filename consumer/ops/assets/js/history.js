@@ -5,8 +5,17 @@
 
 const keepFor = 15 * 60; // seconds
 const gap = 5;
+const every = 5; // seconds that a chart sums up
+
+/** sums make one value of those of a few seconds; a gap stays one. */
+const sums = {
+  mean: (values) => (values.length ? values.reduce((a, b) => a + b) / values.length : null),
+  most: (values) => (values.length ? Math.max(...values) : null),
+  last: (values) => values.at(-1) ?? null,
+};
 
 export class History {
+  process = ""; // of the worker that told last
   at = []; // Unix seconds
   series = {}; // name → values
   downstreams = {}; // name → series → values
@@ -24,16 +33,25 @@ export class History {
     this.#forget(this.at.at(-1) - keepFor);
   }
 
-  /** columns returns the values of a chart, with the time first. */
-  columns(names, downstream) {
+  /**
+   * columns returns the values of a chart, with the time first: one for each few seconds, as
+   * a line of one for each would be a band of noise. lines are {name, sum}, sum a key of sums.
+   */
+  columns(lines, downstream) {
     const of = downstream == null ? this.series : (this.downstreams[downstream] ?? {});
-    return [this.at, ...names.map((n) => of[n] ?? this.at.map(() => null))];
+    const at = [], columns = lines.map(() => []);
+    for (let from = 0, to; from < this.at.length; from = to) {
+      const slot = Math.floor(this.at[from] / every);
+      for (to = from + 1; to < this.at.length && Math.floor(this.at[to] / every) === slot; to++);
+      at.push(this.at[to - 1]);
+      lines.forEach((l, i) => columns[i].push(sums[l.sum ?? "mean"]((of[l.name] ?? []).slice(from, to).filter((v) => v != null))));
+    }
+    return [at, ...columns];
   }
 
   /** mean is of the last few values, so that a number does not flicker. */
   mean(name, n = 3) {
-    const values = (this.series[name] ?? []).slice(-n).filter((v) => v != null);
-    return values.length ? values.reduce((a, b) => a + b) / values.length : null;
+    return sums.mean((this.series[name] ?? []).slice(-n).filter((v) => v != null));
   }
 
   #push(at, value, more) {

@@ -17,7 +17,7 @@ export function show(s, history) {
   numbers(s, w, lanes, history);
   const main = lanes.get("main");
   attr(stage.pull, "data-state", main?.paused ? pause(main.paused)[0] : null);
-  attr(stage.work, "data-state", w.stuck ? "broken" : null);
+  attr(stage.work, "data-state", w.stuck ? "broken" : w.in_flight >= w.workers ? "waiting" : null);
   attr(stage.enqueue, "data-state", s.totals.shedding ? "shedding" : null);
   const full = w.held >= w.held_max || w.held_bytes >= w.held_bytes_max;
   attr(stage.admit, "data-state", full ? "waiting" : null);
@@ -38,7 +38,7 @@ function numbers(s, w, lanes, history) {
   const shedding = s.totals.shedding ? ` · ${count(s.totals.shedding)} shedding` : "";
   set("queues", `of ${plural(s.totals.waiting, "tenant")}${shedding}`);
   set("wait", nanos(s.rates.wait_p99_ns));
-  set("schedule", `${nanos(s.rates.wait_p50_ns)} p50`);
+  set("schedule", `wait to start · ${nanos(s.rates.wait_p50_ns)} p50`);
   set("busy", count(w.in_flight));
   set("workers", `of ${count(w.workers)}`);
   set("work", w.stuck ? `${count(w.stuck)} stuck` : "workers busy");
@@ -102,11 +102,11 @@ const reaches = {
   work: `M${3.5 * column} 22 H${6.5 * column}`,
   settle: `M${6.5 * column} 22 H800`,
   spill: `M${3.4 * column} 22 C${3.75 * column} 22 ${3.55 * column} 88 ${3.95 * column} 88`,
-  back: `M${3.3 * column} 96 C${3.1 * column} 96 ${3.25 * column} 22 ${3.5 * column} 22`,
+  back: `M${3.95 * column} 96 C${3.3 * column} 96 ${3.55 * column} 22 ${3.05 * column} 22`,
 };
-const beds = Object.fromEntries(Object.entries(reaches).filter(([name]) => name !== "back").map(([name, d]) => [name, reach(name, d)]));
+const beds = Object.fromEntries(Object.entries(reaches).map(([name, d]) => [name, reach(d)]));
 
-function reach(name, d) {
+function reach(d) {
   const g = document.createElementNS(svg, "g");
   for (const kind of ["bed", "current"]) {
     const path = document.createElementNS(svg, "path");
@@ -125,7 +125,7 @@ function flow(name, perSecond, state) {
   if (pace === b.pace && b.drawn) return; // a change of speed makes the current jump
   b.drawn = true;
   b.pace = pace;
-  b.bed.style.strokeWidth = `${perSecond > 0 ? 4 + 2 * pace : 2}px`;
+  b.bed.style.strokeWidth = `${perSecond > 0 ? 4 + 2 * pace : name === "back" ? 0 : 2}px`;
   attr(b.current, "class", perSecond > 0 ? "current" : "current still");
   b.current.style.animationDuration = `${6 / (1 + pace)}s`;
 }
@@ -137,4 +137,5 @@ function river(s, main, history) {
   flow("work", history.mean("acked") + history.mean("failed"), shut ? "broken" : s.rates.wait_p99_ns > 1e9 ? "waiting" : "flowing");
   flow("settle", history.mean("acked") + history.mean("failed"), history.mean("failed") > history.mean("acked") ? "broken" : "flowing");
   flow("spill", spilled, spilled > 0 || s.totals.overflow ? "shedding" : "idle");
+  flow("back", s.rates.lanes.overflow ?? 0, "flowing");
 }

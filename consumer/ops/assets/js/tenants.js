@@ -1,7 +1,7 @@
 // The tenants, in the order that the worker puts them. While somebody is in the table its
 // order is held: nobody can click what runs away.
 
-import { count, nanos, plural, seconds } from "./format.js";
+import { count, nanos, plural, rate, seconds } from "./format.js";
 import { attr, byId, h, keyed, text } from "./dom.js";
 import { waitsFor, waitState } from "./words.js";
 
@@ -55,7 +55,7 @@ function row(edit) {
   const name = h("bdi"), badges = h("span");
   const fill = h("i"), mark = h("u"), gauge = h("div", { class: "gauge", role: "img" }, fill, mark), queued = h("span");
   const cell = (label) => h("td", { role: "cell", class: "n", "data-label": label });
-  const p50 = cell("Wait p50"), p99 = cell("p99"), flight = cell("In flight"), done = cell("Done"), overflow = cell("Overflow");
+  const p50 = cell("Wait p50"), p99 = cell("p99"), flight = cell("In flight"), done = cell("Done /s"), overflow = cell("Overflow");
   const chip = h("span", { class: "chip" }), why = h("span", { class: "sub" });
   const pause = h("button", { type: "button" }), change = h("button", { type: "button" }, "Change");
   const element = h("tr", { role: "row" },
@@ -66,6 +66,7 @@ function row(edit) {
     h("td", { role: "cell", class: "actions" }, pause, change),
   );
   let tenant = null;
+  const pace = new Pace();
   pause.addEventListener("click", () => edit.pause(tenant, pause));
   change.addEventListener("click", () => edit.change(tenant));
   return {
@@ -81,7 +82,7 @@ function row(edit) {
       text(p50, nanos(t.wait_p50_ns));
       text(p99, nanos(t.wait_p99_ns));
       inFlight(t, flight);
-      text(done, count(t.finished));
+      text(done, rate(pace.of(t.finished, t.now)));
       text(overflow, t.overflow ? count(t.overflow) : "–");
       attr(chip, "data-state", is.state);
       text(chip, is.words);
@@ -105,7 +106,7 @@ function standing(t) {
   if (t.overflow > 0) return { state: "shedding", words: "in overflow" };
   if (t.waiting && waitState(t.waiting.for) === "broken") return { state: "broken", words: "held back" };
   if (t.waiting && !["turn", "workers"].includes(t.waiting.for)) return { state: "waiting", words: "held back" };
-  if (t.queued > 0 || t.in_flight > 0) return { state: "flowing", words: "flowing" };
+  if (t.queued > 0 || t.in_flight > 0 || t.runs) return { state: "flowing", words: "flowing" };
   return { state: "idle", words: "idle" };
 }
 
@@ -120,6 +121,18 @@ function badgesOf(t) {
   const badges = [];
   if (t.noisy) badges.push(" ", h("span", { class: "badge", "data-state": "shedding", title: "It has more than two thirds of the workers while others have work too." }, "noisy"));
   return badges;
+}
+
+/** Pace makes a rate of a count that rises, over the last few times that it was told. */
+class Pace {
+  #told = [];
+
+  of(n, now) {
+    if (this.#told.at(-1)?.now !== now) this.#told.push({ n, now });
+    if (this.#told.length > 4) this.#told.shift();
+    const [first] = this.#told;
+    return now > first.now && n >= first.n ? ((n - first.n) / (now - first.now)) * 1000 : null;
+  }
 }
 
 function queue(t, gauge, fill, mark, queued) {

@@ -46,18 +46,28 @@ function stuck(w) {
 }
 
 function shedding(s) {
-  const spilled = s.totals.overflow, rates = s.rates;
-  if (!s.totals.shedding && !spilled) return null;
-  const [worst] = s.tenants.rows;
-  const one = worst && s.totals.shedding + s.totals.spilled <= 2 && (worst.overflow || worst.shedding);
-  const who = one ? worst.tenant : plural(Math.max(s.totals.spilled, s.totals.shedding), "tenant");
-  const verb = one || Math.max(s.totals.spilled, s.totals.shedding) === 1 ? "sends" : "send";
-  const past = rates.spilled > 0 || s.totals.shedding;
-  return {
-    state: "shedding", key: `shedding ${one ? worst.tenant : "several"} ${past}`,
-    head: past ? `${who} ${verb} more than there is room for, and spills aside.` : `${who} ${one ? "has" : "have"} overflow that is being worked off.`,
-    more: `${plural(spilled, "message")} in overflow, stored and in order. ${others(s)}`,
-  };
+  const tenants = Math.max(s.totals.spilled, s.totals.shedding);
+  if (tenants === 0) return null;
+  const worst = s.tenants.rows.find((t) => t.overflow || t.shedding);
+  const one = tenants === 1 && worst;
+  const who = one ? worst.tenant : plural(tenants, "tenant");
+  const more = `${plural(s.totals.overflow, "message")} in overflow: stored, and in order. ${others(s)}`;
+  if (!s.totals.shedding && !s.rates.spilled) {
+    return { state: "shedding", key: `overflow ${who}`, head: `${who} ${one ? "has" : "have"} overflow, which is being worked off.`, more };
+  }
+  const slow = bottleneck(s);
+  const head = slow
+    ? `${slow} takes less than it is sent: ${who} spill aside.`
+    : `${who} ${one ? "sends" : "send"} more than there is room for; it spills aside.`;
+  return { state: "shedding", key: `shedding ${who} ${slow}`, head, more };
+}
+
+/** bottleneck is the downstream that those who shed wait for, if several do and it is one. */
+function bottleneck(s) {
+  const shedding = s.tenants.rows.filter((t) => t.shedding && t.waiting);
+  const [first] = shedding;
+  if (shedding.length < 2 || !first.waiting.for.startsWith("downstream_")) return null;
+  return shedding.every((t) => t.waiting.downstream === first.waiting.downstream) ? first.waiting.downstream : null;
 }
 
 function others(s) {

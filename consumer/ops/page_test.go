@@ -1,0 +1,334 @@
+package ops_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/spillwaymq/spillway/consumer/ops"
+)
+
+const (
+	text     = `document.querySelector(%q).textContent`
+	rowNames = `[...document.querySelectorAll("#rows th")].map((e) => e.textContent)`
+)
+
+func TestThePageShowsTheWorkerAndGoesOn(t *testing.T) {
+	th := perform(t, newScene(spike), ops.Config{}, nil)
+	b := newBrowser(t, 1280, 900)
+	b.open(th.url)
+	for selector, want := range map[string]string{
+		"#stream": "JOBS", "#durable": "worker", "#live": "Live", "#shown": "12 tenants",
+		"#verdict":                          "acme sends more than there is room for; it spills aside.",
+		"#rows tr:first-child th":           "acme",
+		"#rows tr:first-child .now":         "shedding noisywaits for the limit of billing",
+		"#lanes tr:first-child th":          "main",
+		"#downstreams article:first-child":  "at its limit",
+		"#charts figure:first-child strong": "Messages a second",
+	} {
+		if got := read[string](b, fmt.Sprintf(text, selector)); !strings.HasPrefix(got, want) && selector[:3] != "#do" || !strings.Contains(got, want) {
+			t.Errorf("%s says %q, want %q", selector, got, want)
+		}
+	}
+	if n := read[int](b, `document.querySelectorAll(".uplot canvas").length`); n != 3+3 {
+		t.Errorf("%d charts are drawn, want one for each of three downstreams and three more", n)
+	}
+	if n := read[int](b, `import("./assets/js/main.js").then((m) => m.history.at.length)`, awaited); n < 899 {
+		t.Errorf("a page that was just opened has %d points of the history", n)
+	}
+	before := read[string](b, `document.querySelector('[data-field="overflow"]').textContent`)
+	b.await(fmt.Sprintf(`document.querySelector('[data-field="overflow"]').textContent !== %q`, before))
+}
+
+func TestNamesWithMarkupAreText(t *testing.T) {
+	s := newScene(nil)
+	hostile := []string{`<img src=x onerror="document.title='broken'">`, `"><script>document.title='broken'</script>`, "\u202egnp.exe", strings.Repeat("w", 200)}
+	for _, name := range hostile {
+		s.tenant(name, 5, 0)
+	}
+	s.downs[0].Downstream = `<b>billing</b>`
+	th := perform(t, s, ops.Config{Token: token}, nil)
+	b := newBrowser(t, 1280, 900)
+	b.open(th.url)
+	names := read[[]string](b, rowNames)
+	for _, name := range hostile {
+		if !slices.Contains(names, name) {
+			t.Errorf("no row is called %q: %q", name, names)
+		}
+	}
+	if n := read[int](b, `document.querySelectorAll("main img, main script, main b b, #downstreams h3 b").length`); n != 0 {
+		t.Errorf("names became %d elements", n)
+	}
+	if wide := read[bool](b, `document.documentElement.scrollWidth > document.documentElement.clientWidth`); wide {
+		t.Error("a long name makes the page wider than the window")
+	}
+}
+
+func TestTenThousandTenantsAreSearchedByTheWorker(t *testing.T) {
+	th := perform(t, newScene(many).late(), ops.Config{}, nil)
+	b := newBrowser(t, 1280, 900)
+	b.open(th.url)
+	if n := read[int](b, `document.querySelectorAll("#rows tr").length`); n != 50 {
+		t.Errorf("%d rows are shown, want 50", n)
+	}
+	if got := read[string](b, fmt.Sprintf(text, "#shown")); got != "50 of 10,000 tenants" {
+		t.Errorf("it says %q", got)
+	}
+	b.do(chromedp.SendKeys("#tenant-search input", "-0071"))
+	b.await(`document.querySelectorAll("#rows tr").length === 1`)
+	if got := read[[]string](b, rowNames); got[0] != "tenant-0071" {
+		t.Errorf("found %q", got)
+	}
+	if got := read[string](b, fmt.Sprintf(text, "#shown")); got != "1 tenant found of 10,000" {
+		t.Errorf("it says %q", got)
+	}
+}
+
+// control answers changes as the contract says, and keeps what was asked for.
+type control struct {
+	mu    sync.Mutex // guards asked
+	asked []string
+}
+
+func (c *control) wrap(next http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", next)
+	mux.HandleFunc("/api/v1/tenants/{tenant}", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch {
+		case r.Header.Get("Authorization") != "Bearer "+token:
+			w.Header().Set("WWW-Authenticate", `Basic realm="spillway"`)
+			http.Error(w, "the token is needed", http.StatusUnauthorized)
+		case strings.Contains(string(body), "often"):
+			http.Error(w, `rate is "often", must be like 100/s`, http.StatusBadRequest)
+		default:
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.asked = append(c.asked, strings.TrimSpace(r.Method+" "+r.PathValue("tenant")+" "+string(body)))
+		}
+	})
+	return mux
+}
+
+func TestATenantIsChangedByWhoHasTheToken(t *testing.T) {
+	c, s := new(control), newScene(nil)
+	const odd = `a/b ?%41#<i>`
+	s.tenant(odd, 500, 0)
+	th := perform(t, s, ops.Config{Token: token}, c.wrap)
+	b := newBrowser(t, 1280, 900)
+	b.lax = true // refusals are part of this
+	b.open(th.url)
+	row := fmt.Sprintf(`[...document.querySelectorAll("#rows tr")].find((e) => e.querySelector("th").textContent === %q)`, odd)
+	press := func(n int) { read[any](b, fmt.Sprintf(`%s.querySelectorAll("button")[%d].click()`, row, n)) }
+	type_ := func(field, value string) {
+		b.do(chromedp.SetValue(fmt.Sprintf("#edit [name=%s]", field), value))
+	}
+	submit := func() { b.do(chromedp.Click("#edit [name=apply]")) }
+	answers := func(want string) {
+		t.Helper()
+		b.await(fmt.Sprintf(`document.getElementById("edit-answer").textContent.includes(%q)`, want))
+	}
+
+	press(0)
+	answers("The token is needed")
+	type_("token", "wrong")
+	submit()
+	answers("not the worker's")
+	type_("token", token)
+	type_("rate", "often")
+	submit()
+	answers(`rate is "often", must be like 100/s`)
+	type_("weight", "much")
+	submit()
+	answers("The weight is “much”, must be a number")
+	type_("weight", "2.5")
+	type_("rate", "10/s")
+	type_("ttl", "10m")
+	submit()
+	b.await(`!document.getElementById("edit").open`)
+	press(0) // the token is kept: at once
+	press(1)
+	b.do(chromedp.Click("#edit [name=reset]"))
+	b.await(`!document.getElementById("edit").open`)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	want := []string{
+		"PATCH " + odd + ` {"weight":2.5,"rate":"10/s","paused":true,"ttl":"10m"}`,
+		"PATCH " + odd + ` {"paused":true}`,
+		"DELETE " + odd,
+	}
+	if !slices.Equal(c.asked, want) {
+		t.Errorf("asked for\n%s, want\n%s", strings.Join(c.asked, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestNothingCanBeChangedWithoutAToken(t *testing.T) {
+	th := perform(t, newScene(nil), ops.Config{}, nil)
+	b := newBrowser(t, 1280, 900)
+	b.open(th.url)
+	if n := read[int](b, `[...document.querySelectorAll("#rows button")].filter((e) => e.checkVisibility()).length`); n != 0 {
+		t.Errorf("%d buttons are shown", n)
+	}
+	b.do(chromedp.WaitVisible("#no-control"))
+}
+
+func TestAPageComesBackAfterARestart(t *testing.T) {
+	th := perform(t, newScene(nil), ops.Config{}, nil)
+	b := newBrowser(t, 1280, 900)
+	b.lax = true // connections are refused meanwhile
+	b.open(th.url)
+	process := read[string](b, `import("./assets/js/main.js").then((m) => m.history.process)`, awaited)
+
+	th.away()
+	b.await(`document.getElementById("live").dataset.state === "broken"`)
+	if got := read[string](b, fmt.Sprintf(text, "#live")); !strings.HasPrefix(got, "No news since ") {
+		t.Errorf("meanwhile it says %q", got)
+	}
+	fresh := newScene(nil)
+	fresh.second = sceneLength // it has no history of its own
+	th.play(fresh, ops.Config{}, nil)
+	b.await(`document.getElementById("live").dataset.state === "flowing"`)
+
+	var points struct {
+		Process string
+		At      []float64
+		Series  map[string][]*float64
+	}
+	raw := read[string](b, `import("./assets/js/main.js").then((m) => JSON.stringify(m.history))`, awaited)
+	if err := json.Unmarshal([]byte(raw), &points); err != nil {
+		t.Fatal(err)
+	}
+	if points.Process == process || len(points.At) < 900 {
+		t.Errorf("process %s follows %s, with %d points", points.Process, process, len(points.At))
+	}
+	for i := 1; i < len(points.At); i++ {
+		if points.At[i] <= points.At[i-1] {
+			t.Fatalf("point %d is at %v, after one at %v", i, points.At[i], points.At[i-1])
+		}
+	}
+	for name, values := range points.Series {
+		if len(values) != len(points.At) {
+			t.Errorf("%s has %d values for %d points", name, len(values), len(points.At))
+		}
+	}
+}
+
+func TestThePageIsUsedByKeyboard(t *testing.T) {
+	th := perform(t, newScene(nil), ops.Config{Token: token}, nil)
+	b := newBrowser(t, 1280, 900)
+	b.open(th.url)
+	const focused = `(() => { const e = document.activeElement; const seen = e.matches(":focus-visible") && getComputedStyle(e).outlineStyle !== "none";
+		return (e.getAttribute("aria-label") ?? e.name ?? "").concat(e.name ? "" : "", "|", e.textContent.trim().slice(0, 20), seen ? "" : " (not seen)"); })()`
+	first := read[string](b, `document.querySelector("#rows th").textContent`)
+	for _, want := range []string{"|Skip to the tenants", "q|", "sort|most harm first", "top|", "Pause " + first, "Change " + first} {
+		b.do(chromedp.KeyEvent(kb.Tab))
+		if got := read[string](b, focused); !strings.HasPrefix(got, want) || strings.Contains(got, "not seen") {
+			t.Errorf("the focus is on %q, want %q", got, want)
+		}
+	}
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.await(`document.getElementById("edit").open`)
+	if !read[bool](b, `document.activeElement.closest("#edit") !== null`) {
+		t.Error("the dialog has not got the focus")
+	}
+	b.do(chromedp.KeyEvent(kb.Escape))
+	b.await(`!document.getElementById("edit").open`)
+	if got := read[string](b, focused); !strings.HasPrefix(got, "Change "+first) {
+		t.Errorf("after the dialog the focus is on %q", got)
+	}
+}
+
+func TestThePageHasNamesForWhoListens(t *testing.T) {
+	th := perform(t, newScene(shut), ops.Config{Token: token}, nil)
+	b := newBrowser(t, 390, 844)
+	b.open(th.url)
+	for what, script := range map[string]string{
+		"landmarks":                       `["header", "main", "footer", "nav[aria-label]", "[role=search]"].filter((s) => !document.querySelector(s))`,
+		"sections without a name":         `[...document.querySelectorAll("section")].filter((e) => !document.getElementById(e.getAttribute("aria-labelledby"))).map((e) => e.className)`,
+		"controls without a name":         `[...document.querySelectorAll("input, select, button")].filter((e) => !e.labels?.length && !e.textContent.trim() && !e.ariaLabel).map((e) => e.name)`,
+		"rows that are none on a phone":   `[...document.querySelectorAll(".tenants tbody tr")].filter((e) => e.role !== "row" || e.querySelector("th").role !== "rowheader").map((e) => e.textContent)`,
+		"pictures without words":          `[...document.querySelectorAll("[role=img]")].filter((e) => !e.ariaLabel).map((e) => e.className)`,
+		"canvases that are read out":      `[...document.querySelectorAll("canvas")].filter((e) => !e.closest("[aria-hidden=true]")).map((e) => e.className)`,
+		"states told by a colour alone":   `[...document.querySelectorAll(".chip")].filter((e) => !e.textContent.trim()).map((e) => e.className)`,
+		"what is wider than a phone":      `document.documentElement.scrollWidth > 390 ? [String(document.documentElement.scrollWidth)] : []`,
+		"a summary that is not announced": `/failing/.test(document.querySelector("[aria-live=polite]").textContent) ? [] : ["none"]`,
+	} {
+		if wrong := read[[]string](b, script); len(wrong) > 0 {
+			t.Errorf("%s: %q", what, wrong)
+		}
+	}
+}
+
+// contrasts computes the contrast of the text of all elements that have some, and returns those
+// below what WCAG AA asks for.
+const contrasts = `(() => {
+	const parse = (c) => { const v = c.match(/[\d.]+/g).map(Number); return { rgb: v.slice(0, 3), a: v[3] ?? 1 }; };
+	const light = (rgb) => { const [r, g, b] = rgb.map((c) => ((c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+	const ground = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.a === 1) return c.rgb; } return [255, 255, 255]; };
+	const low = new Set();
+	for (const e of document.querySelectorAll("body *")) {
+		if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || !e.checkVisibility() || e.closest("svg, .hidden, .skip")) continue;
+		const a = light(parse(getComputedStyle(e).color).rgb), b = light(ground(e));
+		const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+		if (ratio < 4.5) low.add(e.tagName + "." + e.className + " " + ratio.toFixed(2));
+	}
+	return [...low];
+})()`
+
+func TestAllTextHasContrastInBothThemes(t *testing.T) {
+	b := newBrowser(t, 1280, 900)
+	for _, scheme := range []string{"light", "dark"} {
+		b.prefer(scheme)
+		for name, script := range map[string]func(*scene, int){"shut": shut, "spike": spike} {
+			th := perform(t, newScene(script), ops.Config{Token: token}, nil)
+			b.open(th.url)
+			if low := read[[]string](b, contrasts); len(low) > 0 {
+				t.Errorf("%s, %s: %q", name, scheme, low)
+			}
+		}
+	}
+}
+
+func TestThePageWorksUnderAPrefix(t *testing.T) {
+	th := perform(t, newScene(nil), ops.Config{}, func(h http.Handler) http.Handler {
+		mux := http.NewServeMux()
+		mux.Handle("/worker/ops/", http.StripPrefix("/worker/ops", h))
+		return mux
+	})
+	b := newBrowser(t, 1280, 900)
+	b.open(th.url + "worker/ops/")
+	if names := read[[]string](b, rowNames); len(names) != 12 {
+		t.Errorf("the tenants are %q", names)
+	}
+}
+
+func TestTheOrderIsHeldWhileSomebodyIsInTheTable(t *testing.T) {
+	s := newScene(nil)
+	th := perform(t, s, ops.Config{Token: token}, nil)
+	b := newBrowser(t, 1280, 900)
+	b.open(th.url)
+	b.do(chromedp.Focus(`#rows tr:nth-child(3) button`))
+	before := read[[]string](b, rowNames)
+	s.mu.Lock()
+	for _, a := range s.actors {
+		if a.Tenant == before[11] {
+			a.Noisy = true
+		}
+	}
+	s.mu.Unlock()
+	b.await(`document.querySelector("#rows .badge") !== null`)
+	if now := read[[]string](b, rowNames); !slices.Equal(now, before) {
+		t.Errorf("the rows moved under the focus: %q, then %q", before, now)
+	}
+	b.do(chromedp.Blur(`#rows tr:nth-child(3) button`))
+	b.await(fmt.Sprintf(`document.querySelector("#rows th").textContent === %q`, before[11]))
+}
