@@ -70,7 +70,7 @@ var places = []place{
 		"the only composer; its metrics, page and command read its snapshot, never the other way",
 	},
 	{"consumer/metrics", []string{"consumer", prometheus, promModel}, "an exporter imports the library, never the other way"},
-	{"consumer/ops", []string{"consumer"}, "a page over the snapshot; the command brings /metrics to it"},
+	{"consumer/ops", []string{"consumer", "limiter"}, "a page over the snapshot, and changes of tenants, whose rates are limiter.Rate; the command brings /metrics to it"},
 	{"consumer/consumertest", []string{nats, natsServer}, "consumer's own tests use it, so it cannot import consumer"},
 	{"cmd/worker", wiring(natsServer, kong, yaml, zap), "wiring: flags, config, logs, an embedded server"},
 	{"cmd/worker/internal/...", wiring(natsServer, kong, yaml, zap), "parts of the command"},

@@ -156,7 +156,7 @@ func (c *Consumer) judge(d *delivery, meta ackMeta) bool {
 		return true
 	}
 	if !c.movable(d) {
-		if d.msg.Attempt <= c.cfg.Retry.MaxAttempts {
+		if d.msg.Attempt <= c.live.Load().Retry.MaxAttempts {
 			return true
 		}
 		c.deadLetter(d, ReasonCrash, fmt.Errorf("delivered %d times without an outcome, and too large to be moved to the suspects", meta.deliveries))

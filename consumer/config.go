@@ -11,8 +11,8 @@ import (
 )
 
 // Config says what a Consumer takes, in what bounds, and what happens to work
-// that fails. The zero value of a field is its default. A Config is read once, by
-// New.
+// that fails. The zero value of a field is its default. A Config is read by New, and by
+// Reload.
 type Config struct {
 	// Stream is the JetStream stream that is consumed. Required.
 	Stream string
@@ -48,7 +48,7 @@ type Config struct {
 	Tenants TenantPolicy
 	// PolicyFor, if given, changes the policy of one tenant; p holds Tenants when it
 	// is called, which is when the tenant is seen first, or again after it was
-	// forgotten. A policy that is not valid is logged, and Tenants stands. It is called
+	// forgotten, and when Reload or SetTenant may have changed it. A policy that is not valid is logged, and Tenants stands. It is called
 	// from several goroutines and must not block.
 	PolicyFor func(tenant string, p *TenantPolicy)
 	// Downstreams says by name how that is protected which routes call. A downstream that a

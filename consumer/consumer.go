@@ -21,7 +21,8 @@ import (
 // Consumer pulls from JetStream and runs handlers. All its methods are safe for
 // concurrent use.
 type Consumer struct {
-	cfg       Config
+	cfg       fixed
+	live      atomic.Pointer[live] // replaced by Reload alone
 	mux       *Mux
 	js        jetstream.JetStream
 	nc        *nats.Conn
@@ -41,7 +42,14 @@ type Consumer struct {
 	pacer       pacer
 	alarms      alarms
 
-	rates       *tenantRates
+	rates *tenantRates
+
+	reloading turn          // of Reload
+	policies  atomic.Uint64 // counts changes of how tenants are treated
+	overrides overrides     // what SetTenant has set
+	overseer  overseer      // follows what the processes of the durable have set
+	staff     staff
+
 	downstreams downstreams
 	unrouted    counters[Outcome] // settled without a route
 	noise       noise
@@ -60,10 +68,7 @@ type Consumer struct {
 
 	mu    sync.Mutex // guards state and changes of observers
 	state State
-	// base is the parent of all runs, and spawnWorker starts one more worker. Both are
-	// set by Run.
-	base        context.Context
-	spawnWorker spawnFunc
+	base  context.Context // the parent of all runs; set by Run
 }
 
 // New checks cfg and h and returns a Consumer. It does no I/O. If h is a *Mux, its
@@ -72,6 +77,7 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 	if js == nil || js.Conn() == nil {
 		return nil, errors.New("consumer: New needs a JetStream context with a connection")
 	}
+	tenantGiven := cfg.Tenant != nil
 	cfg = cfg.withDefaults()
 	mux, muxErr := muxOf(h)
 	if err := errors.Join(cfg.validate(), muxErr); err != nil {
@@ -81,17 +87,21 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 		return nil, err
 	}
 	c := &Consumer{
-		cfg: cfg, js: js, nc: js.Conn(), apiPrefix: envelope.APIPrefix(js.Options()),
+		cfg: cfg.fixed(), js: js, nc: js.Conn(), apiPrefix: envelope.APIPrefix(js.Options()),
 		log: cfg.Logger, logs: newLogs(cfg.Logger),
 		leases: newLeases(cfg.AckWait), outbox: newOutbox(), held: newTally(), state: StateNew,
 		deadLetters: newCounters(reasons), unrouted: newCounters(outcomes),
+		reloading: newTurn(),
 	}
-	queues, err := c.newQueues()
-	if err != nil {
-		return nil, fmt.Errorf("consumer: %w", err)
+	c.cfg.tenantGiven = tenantGiven
+	c.live.Store(cfg.live(mux))
+	c.staff.c, c.overseer = c, newOverseer(c)
+	var err error
+	if c.queues, err = c.newQueues(c.live.Load()); err != nil {
+		return nil, err
 	}
-	c.queues, c.rates = queues, newTenantRates(cfg, c.logs)
-	if c.downstreams, err = c.newDownstreams(mux); err != nil {
+	c.rates = newTenantRates(c.sharedRate, c.cfg.Buffer, c.logs)
+	if c.downstreams, err = c.newDownstreams(); err != nil {
 		return nil, err
 	}
 	c.mux = mux.bind(c.downstreams)
@@ -125,23 +135,27 @@ func muxOf(h Handler) (*Mux, error) {
 // this, and nobody else waits longer for it.
 const holdWithin = 5 * time.Millisecond
 
-func (c *Consumer) newQueues() (*tenants.Queues[*delivery], error) {
-	return tenants.NewQueues[*delivery](tenants.Config{
+func (c *Consumer) newQueues(l *live) (*tenants.Queues[*delivery], error) {
+	q, err := tenants.NewQueues[*delivery](tenants.Config{
 		Messages:  c.cfg.Buffer.Messages,
 		Bytes:     4 * c.cfg.Buffer.Bytes, // the lanes' budgets bound it; one message of each lane may exceed its own
-		Soft:      c.cfg.soft(),
-		Default:   c.cfg.Tenants.queuePolicy(c.cfg.Buffer.Bytes),
+		Soft:      c.cfg.Buffer.soft(l.Workers),
+		Default:   l.Tenants.queuePolicy(c.cfg.Buffer.Bytes),
 		PolicyFor: c.policyFor,
 		OnRelief:  c.wakeLanes,
 	})
+	if err != nil {
+		return nil, fmt.Errorf("consumer: %w", err)
+	}
+	return q, nil
 }
 
 // soft is what may wait: half of what the main lane and the overflow lanes share, as a part
 // of the rest has to be free for what is asked for and for what is on its way out.
-func (cfg Config) soft() tenants.Soft {
-	messages, bytes := cfg.Buffer.shared()
+func (b Buffer) soft(workers int) tenants.Soft {
+	messages, bytes := b.shared()
 	return tenants.Soft{
-		Delay: cfg.Buffer.TargetDelay, Workers: cfg.Workers,
+		Delay: b.TargetDelay, Workers: workers,
 		Messages: max(int(messages/2), 1), Bytes: bytes / 2,
 	}
 }
@@ -160,46 +174,6 @@ func (p TenantPolicy) queuePolicy(bytes int64) tenants.Policy {
 	return q
 }
 
-// policyFor is the policy of one tenant. What the user's PolicyFor gets wrong is
-// logged, and the default stands.
-func (c *Consumer) policyFor(tenant string, p *tenants.Policy) {
-	if tenant == suspectTenant {
-		*p = tenants.Policy{Queue: c.cfg.Buffer.Messages, Bytes: p.Bytes, High: 1, Low: 1, Weight: maxWeight, Hold: true}
-		return
-	}
-	if c.cfg.PolicyFor == nil {
-		return
-	}
-	own, err := c.askPolicy(tenant)
-	own = own.withDefaults()
-	if err == nil {
-		err = own.Validate("PolicyFor(" + envelope.HeaderValue(tenant, maxTenantBytes) + ")")
-	}
-	if err == nil && own.SharedRate && c.cfg.SharedRate == nil {
-		err = errors.New("consumer: SharedRate is true, must not be without Config.SharedRate")
-	}
-	if err == nil && own.OnOverflow == OverflowHold && c.cfg.Tenants.OnOverflow != OverflowHold {
-		err = errors.New("consumer: OnOverflow hold can only be chosen for all tenants")
-	}
-	if err != nil {
-		c.logs.admit.warn("the policy of a tenant is not valid; it gets the default", "tenant", tenant, "error", err)
-		return
-	}
-	*p = own.queuePolicy(p.Bytes)
-}
-
-// askPolicy calls the user's PolicyFor behind a fence.
-func (c *Consumer) askPolicy(tenant string) (p TenantPolicy, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("consumer: PolicyFor panicked: %v", v)
-		}
-	}()
-	p = c.cfg.Tenants
-	c.cfg.PolicyFor(tenant, &p)
-	return p, nil
-}
-
 // newLanes divides the buffer among the lanes: an eighth of it is for retries and one
 // message for a suspect, whatever the main lane does. The rest is for that and for what
 // comes back from overflows, which has three eighths while there is any.
@@ -213,7 +187,6 @@ func (c *Consumer) newLanes() []*lane {
 	overflow, durable := c.cfg.Overflow.Stream, c.cfg.Durable
 	main := newLane(c, LaneMain, c.cfg.Stream, durable, c.shared.maxMessages, c.shared.maxBytes)
 	main.budget.group = &c.shared
-	main.limits.transit = c.transit(int(main.budget.maxMessages))
 	return []*lane{
 		main,
 		newLane(c, LaneRetry, overflow, envelope.RetryConsumer(durable), retry, bytes/16*2),
@@ -227,14 +200,6 @@ func (b Buffer) retry() int64 { return max(int64(b.Messages)/8, 1) }
 // shared is what of b is the main lane's and the overflow lanes'.
 func (b Buffer) shared() (messages, bytes int64) {
 	return int64(b.Messages) - b.retry() - 1, b.Bytes / 16 * 13
-}
-
-// transit is how much the main lane asks for at once: what a queue at its high
-// watermark still takes, since all of it may be one tenant's.
-func (c *Consumer) transit(most int) int {
-	p := c.cfg.Tenants
-	slack := p.Queue - int(float64(p.Queue)*p.High)
-	return min(max(slack, 2*minBatch), 2*maxBatch, most)
 }
 
 func (c *Consumer) suspectLane() *lane { return c.lanes[len(c.lanes)-1] }

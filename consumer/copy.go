@@ -48,7 +48,7 @@ func (c *Consumer) move(d *delivery, subject string, header nats.Header, outcome
 // comes back. That raises its count of deliveries, which judge takes into account.
 func (c *Consumer) refused(d *delivery, subject string, err error) {
 	c.lastRefusal.Store(time.Now().UnixNano())
-	delay := growing(time.Second, c.cfg.Retry.Max, d.msg.Deliveries-1)
+	delay := growing(time.Second, c.live.Load().Retry.Max, d.msg.Deliveries-1)
 	if err == errMoverClosed { //nolint:errorlint // our own value, never wrapped
 		delay = handBackDelay
 	} else {

@@ -25,7 +25,7 @@ func (c *Consumer) deadLetter(d *delivery, reason Reason, err error) {
 	if !ok {
 		c.logs.move.warn("a message is too large to be dead-lettered; it stays in its stream", "reason", reason,
 			"stream", d.lane.stream, "sequence", d.source.sequence, "bytes", d.size, "error", err)
-		c.handBack(d, c.cfg.Retry.Max, OutcomeHandBack)
+		c.handBack(d, c.live.Load().Retry.Max, OutcomeHandBack)
 		return
 	}
 	letter.done = func(refusal error) {
@@ -49,7 +49,7 @@ func (c *Consumer) deadLetter(d *delivery, reason Reason, err error) {
 // there may be room.
 func (c *Consumer) refusedLetter(d *delivery, subject string, refusal error) {
 	if d.lane.kind == LaneSuspect && !errors.Is(refusal, errMoverClosed) && c.movable(d) {
-		c.postpone(d, time.Now().Add(c.cfg.Retry.Max))
+		c.postpone(d, time.Now().Add(c.live.Load().Retry.Max))
 		return
 	}
 	c.refused(d, subject, refusal)

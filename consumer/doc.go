@@ -70,6 +70,22 @@
 //
 // After Retry.MaxAttempts failed runs a message is dead-lettered.
 //
+// # While it runs
+//
+// Reload replaces what of the config may change while messages flow: tenants, downstreams,
+// retry and workers. SetTenant changes one tenant, over what the config says, in all
+// processes of the durable: it is paused, or has another weight, cap or rate, for a time or
+// for good. That is kept in a key-value bucket, <stream>_STATE, which every process reads
+// before it pulls and follows from then on. What has its time ends by the clock of each
+// process, whether NATS is there or not.
+//
+//	config ──Reload──▶ live ─┐
+//	                         ├─▶ policy of a tenant ─▶ its queues
+//	SetTenant ──▶ bucket ──▶ overrides ─┘
+//
+// Nothing of a paused tenant starts. Its queues fill up to their high watermark, and then
+// overflow as they do in any backlog; where the policy is hold, they spill, so that others go on.
+//
 // # Downstreams
 //
 // What a handler calls is a downstream. It has a concurrency limit, a breaker and, if it is
@@ -117,8 +133,9 @@
 //
 // # Files
 //
-// config, defaults, validate, message, handler, mux, reach, vocabulary, consumer: the
-// surface. lane, slot, pull, request, status, budget, mix: asking the server. delivery, admit,
+// config, defaults, validate, message, handler, mux, reach, vocabulary, consumer, tenantpatch: the
+// surface. live, reload, turn, staff, guards: what of it changes. settenant, overseer, bucketwatch,
+// overrides: what is set of tenants. lane, slot, pull, request, status, budget, mix: asking the server. delivery, admit,
 // enqueue, pacer: taking in. work, context, handle: running. downstream,
 // guard, gate, permits, rest, tenantrate, standstill: when, and whether at all. settle, outbox, lease,
 // held: ending. copy, move, retry, deadletter: ending as a copy elsewhere. spill: what

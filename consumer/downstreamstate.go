@@ -89,10 +89,10 @@ func (s *downstreamState) snapshot(class tenants.ClassStat, now time.Time) Downs
 	if until := s.rest.end(); now.Before(until) {
 		state.RestsUntil = until
 	}
-	if s.rate != nil {
-		state.Rate, state.RateShared = s.rated.String(), s.shared
-		state.RateDegraded = s.shared && degraded(s.rate)
-		if at := s.tokenAt(now); now.Before(at) {
+	if g := s.guards.Load(); g.rate != nil {
+		state.Rate, state.RateShared = g.as.Rate.String(), g.as.SharedRate
+		state.RateDegraded = g.as.SharedRate && degraded(g.rate)
+		if at := s.tokenAt(g.rate, now); now.Before(at) {
 			state.RateUntil = at
 		}
 	}
@@ -100,10 +100,11 @@ func (s *downstreamState) snapshot(class tenants.ClassStat, now time.Time) Downs
 }
 
 func (s *downstreamState) limitState() *LimitState {
-	if s.limiter == nil {
+	l := s.guards.Load().limiter
+	if l == nil {
 		return nil
 	}
-	st := s.limiter.Stat()
+	st := l.Stat()
 	state := &LimitState{
 		Algorithm: string(st.Algorithm), Limit: st.Limit, Min: st.Min, Max: st.Max,
 		Changed: st.Last.At, From: st.Last.Old, Why: string(st.Last.Why), RTT: st.RTT,
@@ -116,10 +117,11 @@ func (s *downstreamState) limitState() *LimitState {
 }
 
 func (s *downstreamState) breakerStatus(now time.Time) *BreakerStatus {
-	if s.breaker == nil {
+	b := s.guards.Load().breaker
+	if b == nil {
 		return nil
 	}
-	st := s.breaker.SnapshotAt(now)
+	st := b.SnapshotAt(now)
 	return &BreakerStatus{
 		State: BreakerState(st.State.String()), Since: st.Since, Until: st.Until,
 		Calls: st.Calls, Failures: st.Failures, Slow: st.Slow,

@@ -21,6 +21,7 @@ const (
 // runs out takes nothing from the next.
 func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopHelp context.CancelFunc) error {
 	c.setState(StateDraining)
+	c.staff.freeze()
 	c.log.Info("draining", "held", c.held.Load(), "timeout", c.cfg.DrainTimeout)
 	c.spillway.close()
 	stopLanes()

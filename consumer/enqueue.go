@@ -17,6 +17,10 @@ func (c *Consumer) enqueue(d *delivery, now time.Time) {
 	tenant := d.msg.Tenant
 	switch d.lane.kind {
 	case LaneSuspect:
+		if c.overrides.paused(tenant, now) && c.movable(d) {
+			c.postpone(d, now) // its tenant's queue is where it waits
+			return
+		}
 		tenant = suspectTenant
 	case LaneOverflow:
 		c.receiveBack(d, now)
@@ -101,7 +105,7 @@ func (c *Consumer) pacedHandBack(d *delivery, now time.Time) {
 // until half of what is queued has left.
 func (c *Consumer) departures(tenant string) (every, first time.Duration) {
 	stat, _ := c.queues.Tenant(tenant)
-	every = max(stat.Interval, stat.Cost/time.Duration(c.cfg.Workers), time.Microsecond)
+	every = max(stat.Interval, stat.Cost/time.Duration(c.live.Load().Workers), time.Microsecond)
 	every = min(every, maxDelay)
 	return every, max(time.Duration(stat.Queued/2)*every, minDelay)
 }

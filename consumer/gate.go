@@ -105,13 +105,14 @@ func (g *gate) review() {
 // look is one review.
 func (g *gate) look(now time.Time) {
 	s := g.d.facts(now).stand(now)
-	if l := g.d.limiter; l != nil {
-		limit := l.Limit()
-		if limit >= g.c.cfg.Workers {
-			limit = 0 // there is always a permit: who waits, waits for a worker
-		}
-		g.c.queues.SetLimit(g.d.name, limit)
+	limit := 0
+	if l := g.d.guards.Load().limiter; l != nil {
+		limit = l.Limit()
 	}
+	if limit >= g.c.live.Load().Workers {
+		limit = 0 // there is always a permit: who waits, waits for a worker
+	}
+	g.c.queues.SetLimit(g.d.name, limit)
 	g.access.Store(int32(s.access))
 	switch s.access {
 	case accessAll:

@@ -1,13 +1,12 @@
 package consumer
 
 import (
-	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/spillwaymq/spillway/breaker"
-	"github.com/spillwaymq/spillway/limiter"
-	"github.com/spillwaymq/spillway/tenants"
 )
 
 // downstreamState is what is counted and known of one downstream, and what guards it.
@@ -16,67 +15,40 @@ type downstreamState struct {
 	settled   counters[Outcome]
 	overloads counter
 
-	limiter *limiter.Limiter // nil: no limit
-	breaker *breaker.Breaker // nil: none
-	rate    RateLimiter      // nil: none
-	rated   limiter.Rate     // what rate admits
-	shared  bool             // together with other processes
-	born    time.Time
-	denied  atomic.Int64 // when the rate last refused what it had promised, ns since born; 0: never
-	rest    rest
-	gate    gate
+	guards atomic.Pointer[guards] // replaced by Reload alone
+	born   time.Time
+	denied atomic.Int64 // when the rate last refused what it had promised, ns since born; 0: never
+	rest   rest
+	gate   gate
 }
 
 // downstreams are all that the routes name; fixed by New.
 type downstreams []*downstreamState
 
 // newDownstreams makes the state of what the routes of m name.
-func (c *Consumer) newDownstreams(m *Mux) (downstreams, error) {
+func (c *Consumer) newDownstreams() (downstreams, error) {
+	l := c.live.Load()
 	var ds downstreams
-	for _, name := range m.downstreams() {
+	for _, name := range slices.Sorted(maps.Keys(l.Downstreams)) {
 		s := &downstreamState{name: name, settled: newCounters(outcomes), born: time.Now()}
 		s.gate.c, s.gate.d, s.rest.born = c, s, s.born
-		if err := s.guard(c.cfg.downstream(name), c.cfg.SharedRate); err != nil {
-			return nil, fmt.Errorf("consumer: Downstreams[%s]: %w", name, err)
-		}
-		c.queues.SetPace(name, tenants.Rate(c.cfg.downstream(name).Rate))
+		s.guards.Store(new(guards))
 		ds = append(ds, s)
 	}
+	changes, err := ds.plan(l, nil)
+	if err != nil {
+		return nil, err
+	}
+	changes.make()
 	return ds, nil
 }
 
-// guard makes what guards s, as d says.
-func (s *downstreamState) guard(d Downstream, shared func(string, limiter.Rate) (RateLimiter, error)) (err error) {
-	if d.Limit.Algorithm != limiter.None {
-		cfg := d.Limit.config()
-		cfg.OnChange = func(limiter.Change) { s.gate.review() }
-		if s.limiter, err = limiter.New(cfg); err != nil {
-			return err
-		}
+// turned is told by a breaker that its state has changed. One that is not in use any more,
+// or not yet, says nothing of s.
+func (s *downstreamState) turned(b *breaker.Breaker, t breaker.Transition) {
+	if s.guards.Load().breaker != b {
+		return
 	}
-	if !d.Breaker.Disabled {
-		cfg := d.Breaker.config()
-		cfg.OnStateChange = s.turned
-		if s.breaker, err = breaker.New(cfg); err != nil {
-			return err
-		}
-	}
-	s.rated, s.shared = d.Rate, d.SharedRate
-	switch {
-	case d.Rate == limiter.Rate{}:
-	case d.SharedRate:
-		s.rate, err = shared(keyDownstream+s.name, d.Rate)
-		if err == nil && s.rate == nil {
-			err = fmt.Errorf("nothing came from Config.SharedRate for %v", d.Rate)
-		}
-	default:
-		s.rate, err = limiter.NewTokenBucket(d.Rate)
-	}
-	return err
-}
-
-// turned is told by the breaker that its state has changed.
-func (s *downstreamState) turned(t breaker.Transition) {
 	s.gate.review()
 	c := s.gate.c
 	e := BreakerTurned{

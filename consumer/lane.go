@@ -75,7 +75,6 @@ type pullLimits struct {
 	batch   int
 	bytes   int64
 	expires time.Duration
-	transit int // all requests together
 }
 
 // tidings are what the messages of one take tell of the lane: told once, as what others
@@ -124,7 +123,6 @@ func newLane(c *Consumer, kind Lane, stream, consumer string, messages, bytes in
 			batch:   min(maxBatch, int(messages)),
 			bytes:   maxPullBytes,
 			expires: min(maxExpires, c.cfg.AckWait/3),
-			transit: int(messages),
 		},
 	}
 	l.heaviness = heaviest

@@ -13,10 +13,11 @@ import (
 // they were filled. Else those that can run would have what is left. It is called by the main
 // lane alone, so that nothing newer of these queues passes by meanwhile.
 func (c *Consumer) makeRoom(now time.Time) {
-	if c.cfg.Tenants.OnOverflow == OverflowHold {
+	l := c.live.Load()
+	if l.Tenants.OnOverflow == OverflowHold {
 		return // which gives up just this
 	}
-	most := c.cfg.soft()
+	most := c.cfg.Buffer.soft(l.Workers)
 	items, bytes := c.queues.Blocked()
 	if items <= most.Messages/8*5 && bytes <= most.Bytes/8*5 {
 		return

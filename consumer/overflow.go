@@ -257,7 +257,7 @@ func (s *spillway) tidy(now time.Time) {
 
 // newOverflowLane makes the lane of f, and lets leases know it.
 func (c *Consumer) newOverflowLane(f *flow) *lane {
-	messages := min(int64(c.cfg.Tenants.Queue), c.spillBudget.maxMessages)
+	messages := min(int64(c.live.Load().Tenants.Queue), c.spillBudget.maxMessages)
 	l := newLane(c, LaneOverflow, c.cfg.Overflow.Stream,
 		envelope.SpillConsumer(c.cfg.Durable, f.key.downstream, f.key.tenant), messages, c.spillBudget.maxBytes)
 	l.flow = f

@@ -11,7 +11,8 @@ import (
 type permits struct {
 	limit   limiter.Permit
 	breaker breaker.Permit
-	tenant  RateLimiter // who gave the token; nil: none was needed
+	rate    RateLimiter // of the downstream, which gave a token; nil: none was needed
+	tenant  RateLimiter // who gave that of the tenant
 }
 
 // acquire takes what a run of j needs. If there is something that it needs and cannot have,
@@ -54,24 +55,26 @@ func (s *downstreamState) take(p *permits, now time.Time) (ok bool) {
 	if s.rest.streak.Load() >= restAfter && s.rest.resting(now) {
 		return false
 	}
-	if s.limiter != nil {
-		if p.limit, ok = s.limiter.TryAcquireAt(now); !ok {
+	g := s.guards.Load()
+	if g.limiter != nil {
+		if p.limit, ok = g.limiter.TryAcquireAt(now); !ok {
 			return false
 		}
 	}
-	if s.breaker != nil {
+	if g.breaker != nil {
 		var err error
-		if p.breaker, err = s.breaker.AllowAt(now); err != nil {
+		if p.breaker, err = g.breaker.AllowAt(now); err != nil {
 			p.limit.ReleaseAt(now, limiter.Ignore)
 			return false
 		}
 	}
-	if s.rate != nil && !s.rate.AllowN(now, 1) {
+	if g.rate != nil && !g.rate.AllowN(now, 1) {
 		s.denied.Store(max(1, int64(now.Sub(s.born))))
 		p.limit.ReleaseAt(now, limiter.Ignore)
 		p.breaker.RecordAt(now, breaker.Ignored)
 		return false
 	}
+	p.rate = g.rate
 	return true
 }
 
@@ -79,7 +82,7 @@ func (s *downstreamState) take(p *permits, now time.Time) (ok bool) {
 func (s *downstreamState) release(p permits, now time.Time, o limiter.Outcome, r breaker.Result) {
 	p.limit.ReleaseAt(now, o)
 	p.breaker.RecordAt(now, r)
-	if s.breaker != nil && s.breaker.State() != breaker.Closed {
+	if b := s.guards.Load().breaker; b != nil && b.State() != breaker.Closed {
 		s.gate.review() // a probe that says nothing makes room for another
 	}
 }
@@ -89,8 +92,8 @@ func (s *downstreamState) unused(p permits, now time.Time) {
 	if p.tenant != nil {
 		p.tenant.Refund(1)
 	}
-	if s.rate != nil {
-		s.rate.Refund(1)
+	if p.rate != nil {
+		p.rate.Refund(1)
 		s.gate.review()
 	}
 	s.release(p, now, limiter.Ignore, breaker.Ignored)
@@ -98,13 +101,13 @@ func (s *downstreamState) unused(p permits, now time.Time) {
 
 // facts are what the gate of s goes by.
 func (s *downstreamState) facts(now time.Time) facts {
-	f := facts{rest: s.rest.end(), admits: true}
-	if s.breaker != nil {
-		f.breaker = s.breaker.State()
-		f.admits, f.until = s.breaker.Ready(now)
+	f, g := facts{rest: s.rest.end(), admits: true}, s.guards.Load()
+	if g.breaker != nil {
+		f.breaker = g.breaker.State()
+		f.admits, f.until = g.breaker.Ready(now)
 	}
-	if s.rate != nil {
-		f.rated, f.token = true, s.tokenAt(now)
+	if g.rate != nil {
+		f.rated, f.token = true, s.tokenAt(g.rate, now)
 	}
 	return f
 }
@@ -114,8 +117,8 @@ func (s *downstreamState) facts(now time.Time) facts {
 const rateDoubt = time.Millisecond
 
 // tokenAt returns when a message may be started as far as the rate is concerned.
-func (s *downstreamState) tokenAt(now time.Time) time.Time {
-	at, known := s.rate.Next(now, 1)
+func (s *downstreamState) tokenAt(rate RateLimiter, now time.Time) time.Time {
+	at, known := rate.Next(now, 1)
 	if !known {
 		at = now.Add(rateDoubt)
 	}

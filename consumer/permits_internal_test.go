@@ -16,13 +16,13 @@ func guardedBy(tb testing.TB, d Downstream) *downstreamState {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := &Consumer{cfg: Config{Workers: 64}.withDefaults(), queues: queues}
-	s := &downstreamState{name: "billing"}
-	s.gate.c, s.gate.d = c, s
-	if err := s.guard(d, nil); err != nil {
+	c := &Consumer{queues: queues}
+	c.live.Store(&live{Workers: 64, Downstreams: map[string]Downstream{"billing": d}})
+	ds, err := c.newDownstreams()
+	if err != nil {
 		tb.Fatal(err)
 	}
-	return s
+	return ds[0]
 }
 
 // What the guards of a downstream add to each message.

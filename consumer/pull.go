@@ -138,9 +138,11 @@ func (l *lane) transit() int64 {
 	if l.c.spillway.active.Load() > 0 { // what passes a full queue by needs no room in it
 		return min(slotsPerLane*maxBatch, l.budget.maxMessages)
 	}
-	room := float64(l.c.cfg.Tenants.Queue - min(l.c.queues.Deepest(), l.c.queues.Len()))
-	spread := int64(room / math.Sqrt(l.mix.sameness()))
-	return min(max(spread, int64(l.limits.transit)), slotsPerLane*maxBatch, l.budget.maxMessages)
+	p := &l.c.live.Load().Tenants
+	slack := max(p.Queue-int(float64(p.Queue)*p.High), 2*minBatch)
+	room := float64(p.Queue - min(l.c.queues.Deepest(), l.c.queues.Len()))
+	spread := int(room / math.Sqrt(l.mix.sameness()))
+	return min(int64(max(spread, slack)), slotsPerLane*maxBatch, l.budget.maxMessages)
 }
 
 // worthWaiting reports whether a small request can wait until more messages are

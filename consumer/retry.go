@@ -10,7 +10,7 @@ import (
 
 // backoff is how long to wait after the failed run number attempt.
 func (c *Consumer) backoff(attempt int) time.Duration {
-	r := c.cfg.Retry
+	r := &c.live.Load().Retry
 	d := float64(r.Initial) * math.Pow(r.Multiplier, float64(attempt-1))
 	d = min(d, float64(r.Max))
 	d *= 1 + r.Jitter*(2*rand.Float64()-1)
@@ -31,7 +31,7 @@ const maxRetryDelay = 30 * 24 * time.Hour
 
 // retry moves d to the retry lane for its next attempt, or dead-letters it after the last.
 func (c *Consumer) retry(d *delivery, err error, delay time.Duration) {
-	if d.msg.Attempt >= c.cfg.Retry.MaxAttempts {
+	if d.msg.Attempt >= c.live.Load().Retry.MaxAttempts {
 		c.deadLetter(d, ReasonAttempts, err)
 		return
 	}

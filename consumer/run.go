@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// spawnFunc starts a goroutine that Run waits for.
-type spawnFunc func(ctx context.Context)
-
 // crew are the goroutines of one Run. This file alone starts them; each kind is
 // stopped by its own context, in the order of the drain, and waited for.
 type crew struct {
@@ -52,6 +49,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 	for _, l := range c.lanes {
 		cr.lanes.Go(func() { l.run(laneCtx) })
 	}
+	cr.helpers.Go(func() { c.overseer.run(laneCtx) }) // what is set in a drain is not for us
+	cr.helpers.Go(func() { c.overseer.expire(laneCtx) })
 	c.spillway.open(func(l *lane, ended func()) func() {
 		ctx, stop := context.WithCancel(laneCtx)
 		cr.lanes.Go(func() {
@@ -61,7 +60,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		return stop
 	})
 	c.setState(StateRunning)
-	c.log.Info("consuming", "stream", c.cfg.Stream, "durable", c.cfg.Durable, "workers", c.cfg.Workers)
+	c.log.Info("consuming", "stream", c.cfg.Stream, "durable", c.cfg.Durable, "workers", c.live.Load().Workers)
 
 	var fatal error
 	select {
@@ -97,6 +96,9 @@ func (c *Consumer) prepare(ctx context.Context) error {
 			return err
 		}
 		c.keeper.seen(l, info)
+	}
+	if err := c.overseer.load(setup); err != nil {
+		return err
 	}
 	if err := c.spillway.discover(setup); err != nil {
 		return err
@@ -138,12 +140,7 @@ func (c *Consumer) startHelpers(ctx context.Context, cr *crew) {
 
 func (c *Consumer) startWorkers(ctx context.Context, cr *crew) {
 	c.base = ctx
-	c.spawnWorker = func(ctx context.Context) {
-		cr.workers.Go(func() { c.work(ctx) })
-	}
-	for range c.cfg.Workers {
-		c.spawnWorker(ctx)
-	}
+	c.staff.hire(func() { cr.workers.Go(func() { c.work(ctx) }) })
 }
 
 // runOverflow runs an overflow lane, which may have run before.

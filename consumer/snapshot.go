@@ -2,9 +2,11 @@ package consumer
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
+	"github.com/spillwaymq/spillway/internal/envelope"
 	"github.com/spillwaymq/spillway/limiter"
 	"github.com/spillwaymq/spillway/tenants"
 )
@@ -74,7 +76,8 @@ type LaneState struct {
 	LastMessage time.Time   `json:"last_message,omitzero"`
 }
 
-// TenantState is one tenant that has, or lately had, messages here.
+// TenantState is one tenant that has, or lately had, messages here, or of which something
+// is set by SetTenant.
 type TenantState struct {
 	Tenant      string        `json:"tenant"`
 	Queued      int           `json:"queued"`
@@ -86,6 +89,7 @@ type TenantState struct {
 	Weight      float64       `json:"weight"`
 	MaxInFlight int           `json:"max_in_flight"`
 	Rate        string        `json:"rate,omitempty"` // like 100/s; "": no bound
+	Paused      bool          `json:"paused"`         // nothing of it starts
 	Shedding    bool          `json:"shedding"`
 	Finished    uint64        `json:"finished"`
 	WorkerTime  time.Duration `json:"worker_time_ns"`
@@ -96,6 +100,9 @@ type TenantState struct {
 
 	RateShared   bool `json:"rate_shared"`   // Rate holds for all processes together,
 	RateDegraded bool `json:"rate_degraded"` // but is decided without the others at present
+
+	// Override is what SetTenant has set of the above; nil: nothing.
+	Override *TenantOverride `json:"override,omitempty"`
 }
 
 // Snapshot returns the present state. It is made from counters and a pass over what
@@ -107,7 +114,7 @@ func (c *Consumer) Snapshot() Snapshot {
 		Stream:         c.cfg.Stream,
 		Durable:        c.cfg.Durable,
 		State:          c.getState(),
-		Workers:        c.cfg.Workers,
+		Workers:        c.live.Load().Workers,
 		InFlight:       int(c.inFlight.Load()),
 		Held:           int(c.held.Load()),
 		HeldMax:        c.cfg.Buffer.Messages,
@@ -131,7 +138,7 @@ func (c *Consumer) Snapshot() Snapshot {
 	}
 	s.Backlog += c.spillway.unserved()
 	s.Downstreams = c.downstreamStates(now)
-	s.Tenants = c.tenantStates()
+	s.Tenants = c.tenantStates(now)
 	return s
 }
 
@@ -188,11 +195,11 @@ func (l *lane) snapshot() LaneState {
 }
 
 // rateText is r as limiter.ParseRate reads it.
-func rateText(r tenants.Rate) string {
-	if r == (tenants.Rate{}) {
+func rateText(r limiter.Rate) string {
+	if r == (limiter.Rate{}) {
 		return ""
 	}
-	return limiter.Rate(r).String()
+	return r.String()
 }
 
 // fullest returns how many messages the fullest queue of a tenant holds.
@@ -204,41 +211,77 @@ func fullest(stat tenants.Stat) int {
 	return most
 }
 
-func (c *Consumer) tenantStates() []TenantState {
+func (c *Consumer) tenantStates(now time.Time) []TenantState {
 	var states []TenantState
-	overflow := c.spillway.overflow()
+	overflow, set := c.spillway.overflow(), c.overrides.all(now)
 	for name, stat := range c.queues.All() {
 		if name == suspectTenant {
 			continue
 		}
-		spilled := overflow[name]
+		states = append(states, c.tenantState(name, stat, overflow[name], set[name]))
 		delete(overflow, name)
-		states = append(states, TenantState{
-			Tenant:      name,
-			Queued:      stat.Queued,
-			Bytes:       stat.Bytes,
-			Fullest:     fullest(stat),
-			QueueMax:    stat.Queue,
-			QueueHigh:   stat.High,
-			InFlight:    stat.InFlight,
-			Weight:      stat.Weight,
-			MaxInFlight: stat.MaxInFlight,
-			Rate:        rateText(stat.Rate),
-			Shedding:    stat.Over,
-			Finished:    stat.Finished,
-			WorkerTime:  stat.WorkerTime,
-			Overflow:    spilled,
-			Oldest:      stat.Oldest,
-			Waiting:     c.waitingOf(stat),
-			Noisy:       c.noise.isNoisy(name),
-
-			RateShared:   stat.SharedRate,
-			RateDegraded: stat.SharedRate && c.rates.degraded(name),
-		})
+		delete(set, name)
 	}
-	for name, spilled := range overflow { // of whom nothing is here
-		states = append(states, TenantState{Tenant: name, Weight: c.cfg.Tenants.Weight, MaxInFlight: c.cfg.Tenants.MaxInFlight, Overflow: spilled})
+	for name, o := range set { // of whom nothing is here
+		states = append(states, c.absentState(name, overflow[name], o, now))
+		delete(overflow, name)
+	}
+	for name, spilled := range overflow {
+		states = append(states, c.absentState(name, spilled, envelope.Policy{}, now))
 	}
 	slices.SortFunc(states, func(a, b TenantState) int { return cmp.Compare(a.Tenant, b.Tenant) })
 	return states
+}
+
+// tenantState is that of a tenant that the queues know.
+func (c *Consumer) tenantState(name string, stat tenants.Stat, spilled uint64, o envelope.Policy) TenantState {
+	s := TenantState{
+		Tenant:      name,
+		Queued:      stat.Queued,
+		Bytes:       stat.Bytes,
+		Fullest:     fullest(stat),
+		QueueMax:    stat.Queue,
+		QueueHigh:   stat.High,
+		InFlight:    stat.InFlight,
+		Weight:      stat.Weight,
+		MaxInFlight: stat.MaxInFlight,
+		Rate:        rateText(limiter.Rate(stat.Rate)),
+		Paused:      stat.Paused,
+		Override:    overrideOf(o),
+		Shedding:    stat.Over,
+		Finished:    stat.Finished,
+		WorkerTime:  stat.WorkerTime,
+		Overflow:    spilled,
+		Oldest:      stat.Oldest,
+		Waiting:     c.waitingOf(stat),
+		Noisy:       c.noise.isNoisy(name),
+
+		RateShared:   stat.SharedRate,
+		RateDegraded: stat.SharedRate && c.rates.degraded(name),
+	}
+	if s.Waiting != nil && s.Waiting.For == WaitPaused && o.Paused != nil {
+		s.Waiting.Until = o.Paused.Until
+	}
+	return s
+}
+
+// absentState is that of a tenant that the queues do not know.
+func (c *Consumer) absentState(name string, spilled uint64, o envelope.Policy, now time.Time) TenantState {
+	p := c.policyAt(name, now)
+	return TenantState{
+		Tenant: name, QueueMax: p.Queue, QueueHigh: max(1, int(math.Ceil(p.High*float64(p.Queue)))),
+		Weight: p.Weight, MaxInFlight: p.MaxInFlight, Rate: rateText(p.Rate), RateShared: p.SharedRate, Paused: p.paused,
+		Override: overrideOf(o), Overflow: spilled,
+	}
+}
+
+// Tenant returns the state of one tenant. Of one that is not known here it is how it would
+// be treated.
+func (c *Consumer) Tenant(name string) TenantState {
+	now := time.Now()
+	o, spilled := c.overrides.of(name, now), c.spillway.overflow()[name]
+	if stat, known := c.queues.Tenant(name); known {
+		return c.tenantState(name, stat, spilled, o)
+	}
+	return c.absentState(name, spilled, o, now)
 }

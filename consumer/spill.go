@@ -23,9 +23,10 @@ import (
 // come back, and moves no more.
 type flow struct {
 	key     flowKey
-	subject string // where its copies go
-	policy  OverflowPolicy
-	lane    *lane // nil until it was needed
+	subject string         // where its copies go
+	policy  OverflowPolicy // of its tenant, as of
+	asked   uint64         // the value of Consumer.policies then
+	lane    *lane          // nil until it was needed
 
 	// Guarded by spillway.mu.
 	mode        flowMode
@@ -146,14 +147,15 @@ func (s *spillway) begin(d *delivery, movable bool) (f *flow, policy OverflowPol
 	s.mu.Lock()
 	f = s.get(key)
 	policy = f.policy
+	asked, now := f.asked, s.c.policies.Load()
 	s.mu.Unlock()
-	if policy == "" {
+	if policy == "" || asked != now {
 		policy = s.c.overflowPolicy(d.msg.Tenant)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f = s.get(key) // it may have been forgotten meanwhile
-	f.policy = policy
+	f.policy, f.asked = policy, now
 	f.idleSince = time.Now()
 	if policy == OverflowSpill && (!movable || s.c.cfg.Unmanaged) { // its lane could not be made
 		policy = OverflowDelay
@@ -167,17 +169,6 @@ func (s *spillway) begin(d *delivery, movable bool) (f *flow, policy OverflowPol
 	f.unconfirmed++
 	f.dry = false
 	return f, policy
-}
-
-// overflowPolicy is that of one tenant.
-func (c *Consumer) overflowPolicy(tenant string) OverflowPolicy {
-	if c.cfg.PolicyFor == nil {
-		return c.cfg.Tenants.OnOverflow
-	}
-	if own, err := c.askPolicy(tenant); err == nil && own.withDefaults().Validate("") == nil {
-		return own.withDefaults().OnOverflow
-	}
-	return c.cfg.Tenants.OnOverflow
 }
 
 // spill moves d to the overflow of f, which counts it already.

@@ -40,8 +40,8 @@ const tenantRatesTurn = time.Minute
 // here.
 const maxIdleRates = 1 << 14
 
-func newTenantRates(cfg Config, l *logs) *tenantRates {
-	return &tenantRates{shared: cfg.SharedRate, logs: l, most: cfg.Buffer.Messages + maxIdleRates, young: make(map[string]*tenantRate)}
+func newTenantRates(shared func(key string, r limiter.Rate) (RateLimiter, error), b Buffer, l *logs) *tenantRates {
+	return &tenantRates{shared: shared, logs: l, most: b.Messages + maxIdleRates, young: make(map[string]*tenantRate)}
 }
 
 // of returns whom to ask about a tenant whose rate is r.

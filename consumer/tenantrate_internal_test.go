@@ -11,8 +11,7 @@ import (
 )
 
 func newTestRates(shared func(string, limiter.Rate) (RateLimiter, error)) *tenantRates {
-	cfg := Config{Stream: "JOBS", SharedRate: shared}.withDefaults()
-	return newTenantRates(cfg, newLogs(slog.New(slog.DiscardHandler)))
+	return newTenantRates(shared, Buffer{Messages: defaultMessages}, newLogs(slog.New(slog.DiscardHandler)))
 }
 
 func ownBucket(_ string, r limiter.Rate) (RateLimiter, error) { return limiter.NewTokenBucket(r) }

@@ -78,7 +78,7 @@ func (c *Consumer) closed(name string) (WaitReason, time.Time) {
 		return WaitDownstreamBreaker, s.until
 	case s.by == byRest:
 		return WaitDownstreamRest, s.until
-	case d.rate != nil:
+	case d.guards.Load().rate != nil:
 		return WaitDownstreamRate, s.until
 	}
 	return WaitTurn, time.Time{} // it has opened since

@@ -17,7 +17,7 @@ func (c *Consumer) work(ctx context.Context) {
 	ended := false
 	defer func() {
 		if !ended {
-			c.spawnWorker(ctx)
+			c.staff.replace()
 		}
 	}()
 	for {
@@ -142,7 +142,7 @@ func (c *Consumer) finish(j job, p permits, err error) (now time.Time, done bool
 }
 
 // idleWorkers is how many more handlers could run now.
-func (c *Consumer) idleWorkers() int { return c.cfg.Workers - int(c.inFlight.Load()) }
+func (c *Consumer) idleWorkers() int { return c.live.Load().Workers - int(c.inFlight.Load()) }
 
 // suspectPatience is how long suspects wait for an idle worker before they are
 // pulled to be next on a busy one.

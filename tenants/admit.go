@@ -4,9 +4,10 @@ import "errors"
 
 // Push and Next return these errors as they are.
 var (
-	ErrShed   = errors.New("tenants: the queue is shedding")
-	ErrFull   = errors.New("tenants: a bound is reached")
-	ErrClosed = errors.New("tenants: closed")
+	ErrShed      = errors.New("tenants: the queue is shedding")
+	ErrFull      = errors.New("tenants: a bound is reached")
+	ErrClosed    = errors.New("tenants: closed")
+	ErrDismissed = errors.New("tenants: dismissed")
 )
 
 // A mode is where a queue is with respect to its marks.

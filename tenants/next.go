@@ -29,8 +29,8 @@ func (j Job[T]) SharedRate() (r Rate, ok bool) {
 }
 
 // Next returns the item whose turn it is, as soon as there is one that may run. It
-// returns the error of ctx when ctx ends before, and ErrClosed after Close. The item runs
-// from now until Done or Requeue.
+// returns the error of ctx when ctx ends before, ErrDismissed if the caller is one that
+// Dismiss lets go, and ErrClosed after Close. The item runs from now until Done or Requeue.
 func (q *Queues[T]) Next(ctx context.Context) (Job[T], error) {
 	if err := ctx.Err(); err != nil {
 		return Job[T]{}, err
@@ -42,6 +42,12 @@ func (q *Queues[T]) Next(ctx context.Context) (Job[T], error) {
 			q.wake()
 			q.unlock()
 			return j, nil
+		}
+		if q.dismissed > 0 {
+			q.dismissed--
+			q.wake() // it may have been woken for an item
+			q.unlock()
+			return Job[T]{}, ErrDismissed
 		}
 		if q.ended() {
 			q.unlock()
@@ -58,6 +64,20 @@ func (q *Queues[T]) Next(ctx context.Context) (Job[T], error) {
 		q.mu.Lock()
 		q.sleepers.up(w)
 	}
+}
+
+// Dismiss lets n callers of Next go, those that wait in it included: they return
+// ErrDismissed. Until so many have gone nobody is given an item, by TryNext and DoneNext
+// neither, so that who is done with one comes to Next. n replaces what is left of an earlier
+// Dismiss, which is returned. It is for workers whose number changes: none is interrupted.
+func (q *Queues[T]) Dismiss(n int) (left int) {
+	q.mu.Lock()
+	defer q.unlock()
+	left, q.dismissed = q.dismissed, max(0, n)
+	for range min(q.dismissed, len(q.sleepers.waiting)) {
+		q.sleepers.rouse()
+	}
+	return left
 }
 
 // TryNext returns the item whose turn it is, if there is one that may run now.
@@ -96,6 +116,9 @@ func (q *Queues[T]) sleep(ctx context.Context, w *sleeper) error {
 // take starts the item whose turn it is. It requires mu.
 func (q *Queues[T]) take(now time.Time) (Job[T], bool) {
 	at := q.tick(now)
+	if q.dismissed > 0 {
+		return Job[T]{}, false
+	}
 	qu := q.s.least(at)
 	if qu == nil {
 		return Job[T]{}, false

@@ -36,7 +36,15 @@ func (q *Queues[T]) setPolicy(tenant string, p Policy, tick func()) error {
 
 // ClearPolicy ends what SetPolicy began: Default and PolicyFor decide again. If PolicyFor
 // gives an invalid policy, the tenant has Default until the next Reconfigure.
-func (q *Queues[T]) ClearPolicy(tenant string) {
+func (q *Queues[T]) ClearPolicy(tenant string) { q.again(tenant, true) }
+
+// Refresh asks PolicyFor for the policy of one tenant again, and applies it at once, unless
+// SetPolicy has given it one of its own. It is for whoever knows that PolicyFor would say
+// something else by now. An invalid policy leaves the tenant with Default.
+func (q *Queues[T]) Refresh(tenant string) { q.again(tenant, false) }
+
+// again asks for the policy of a tenant until no Reconfigure has come between.
+func (q *Queues[T]) again(tenant string, clearing bool) {
 	for {
 		q.mu.Lock()
 		round, p, f := q.round, q.def, q.policyFor
@@ -46,20 +54,25 @@ func (q *Queues[T]) ClearPolicy(tenant string) {
 				p = asked
 			}
 		}
-		if q.clear(round, tenant, p) {
+		if q.refresh(round, tenant, p, clearing) {
 			return
 		}
 	}
 }
 
-// clear does nothing if there was a Reconfigure since that round.
-func (q *Queues[T]) clear(round uint64, tenant string, p Policy) bool {
+// refresh does nothing if there was a Reconfigure since that round.
+func (q *Queues[T]) refresh(round uint64, tenant string, p Policy, clearing bool) bool {
 	q.mu.Lock()
 	defer q.unlock()
 	if q.round != round {
 		return false
 	}
-	delete(q.overrides, tenant)
+	if clearing {
+		delete(q.overrides, tenant)
+	}
+	if _, fixed := q.overrides[tenant]; fixed {
+		return true
+	}
 	if t := q.s.tenants[tenant]; t != nil {
 		t.round = round
 		q.apply(t, p)
@@ -165,7 +178,8 @@ func (q *Queues[T]) applySome(round uint64, tenants []string, policies []Policy)
 	}
 	for i, name := range tenants {
 		t := q.s.tenants[name]
-		if _, fixed := q.overrides[name]; t != nil && !fixed {
+		// Who is of this round already was asked for since it began.
+		if _, fixed := q.overrides[name]; t != nil && !fixed && t.round < round {
 			t.round = round
 			q.apply(t, policies[i])
 		}

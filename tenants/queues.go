@@ -30,6 +30,7 @@ type Queues[T any] struct {
 	now       int64     // the last time seen
 	sleepers  sleepers
 	alarm     alarm
+	dismissed int  // callers of Next that are to go
 	sealed    bool // nothing more is pushed, and Next ends when nothing is queued
 	closed    bool // sealed, and what was queued has been returned
 

@@ -18,6 +18,7 @@ type commands struct {
 	Demo        demoCommand        `cmd:"" help:"See it work: a NATS server, tenants with traffic and a downstream, all in this process."`
 	Bench       benchCommand       `cmd:"" help:"Prove what Spillway claims, on this machine, beside a plain nats.go consumer."`
 	Load        loadCommand        `cmd:"" help:"Make load at a rate, whatever the answers, and measure what users would wait for."`
+	Tenants     tenantsCommand     `cmd:"" help:"List tenants; pause, resume, set and reset them through a running worker, in all processes."`
 	Lag         lagCommand         `cmd:"" help:"Show the backlog of the durable, by lane and by tenant."`
 	DLQ         dlqCommand         `cmd:"" name:"dlq" help:"List, show, replay and discard dead letters."`
 	Validate    validateCommand    `cmd:"" help:"Check a config file and what it names, without connecting to anything."`

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
 )
 
 // maxHealth bounds how much of a health answer is shown.
@@ -38,7 +40,7 @@ func (h *healthcheckCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	base, err := h.base(p)
+	base, _, err := opsBase(p, &h.settings, h.Ops)
 	if err != nil {
 		return err
 	}
@@ -59,19 +61,21 @@ func (h *healthcheckCommand) Run(p *process) error {
 	return err
 }
 
-// base returns the URL of the operations endpoint.
-func (h *healthcheckCommand) base(p *process) (*url.URL, error) {
-	if h.Ops != "" {
-		return parseOps(h.Ops)
+// opsBase returns the URL of the operations endpoint: given, or that of the config, which is
+// returned too then.
+func opsBase(p *process, s *settings, given string) (*url.URL, *config.Config, error) {
+	if given != "" {
+		u, err := parseOps(given)
+		return u, nil, err
 	}
-	cfg, err := h.load(p)
+	cfg, err := s.load(p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if cfg.Ops.Listen == "" {
-		return nil, &usageError{fmt.Errorf("%s: ops.listen is empty, so there is nobody to ask", h.Config)}
+		return nil, nil, &usageError{fmt.Errorf("%s: ops.listen is empty, so there is nobody to ask", s.Config)}
 	}
-	return &url.URL{Scheme: "http", Host: reachable(cfg.Ops.Listen)}, nil
+	return &url.URL{Scheme: "http", Host: reachable(cfg.Ops.Listen)}, cfg, nil
 }
 
 func parseOps(s string) (*url.URL, error) {

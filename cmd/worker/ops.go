@@ -27,7 +27,8 @@ const (
 // opsServer serves the operations endpoint of one consumer.
 type opsServer struct {
 	server *http.Server
-	addr   string // where it listens
+	config *metrics.Collector // is told of reloads
+	addr   string             // where it listens
 	log    *slog.Logger
 	stop   context.CancelFunc // ends answers that go on, as the events of the page do
 	ended  chan struct{}
@@ -39,7 +40,7 @@ func startOps(cfg config.Ops, token string, c *consumer.Consumer, log *slog.Logg
 	if cfg.Listen == "" {
 		return nil, nil
 	}
-	handler, err := opsHandler(cfg, token, c, log)
+	handler, collector, err := opsHandler(cfg, token, c, log)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func startOps(cfg config.Ops, token string, c *consumer.Consumer, log *slog.Logg
 		return nil, fmt.Errorf("ops.listen: %w", err)
 	}
 	serving, stop := context.WithCancel(context.Background())
-	s := &opsServer{addr: listener.Addr().String(), log: log, stop: stop, ended: make(chan struct{}), server: &http.Server{
+	s := &opsServer{addr: listener.Addr().String(), log: log, stop: stop, ended: make(chan struct{}), config: collector, server: &http.Server{
 		BaseContext:       func(net.Listener) context.Context { return serving },
 		Handler:           handler,
 		ReadHeaderTimeout: opsHeaderTimeout,
@@ -69,6 +70,13 @@ func (s *opsServer) serve(listener net.Listener) {
 	}
 }
 
+// reloaded shows how a reload of the config ended.
+func (s *opsServer) reloaded(err error) {
+	if s != nil {
+		s.config.Reloaded(err)
+	}
+}
+
 // close ends the endpoint, and with it the answers that take long.
 func (s *opsServer) close() {
 	if s == nil {
@@ -83,14 +91,15 @@ func (s *opsServer) close() {
 	<-s.ended
 }
 
-func opsHandler(cfg config.Ops, token string, c *consumer.Consumer, log *slog.Logger) (http.Handler, error) {
+func opsHandler(cfg config.Ops, token string, c *consumer.Consumer, log *slog.Logger) (http.Handler, *metrics.Collector, error) {
 	collector, err := metrics.New(c, metrics.Options{Version: readBuild().Version})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	scrape, err := metrics.Handler(collector)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return ops.New(ops.Config{Consumer: c, Metrics: scrape, Listen: cfg.Listen, Token: token, Logger: log})
+	handler, err := ops.New(ops.Config{Consumer: c, Metrics: scrape, Listen: cfg.Listen, Token: token, Logger: log})
+	return handler, collector, err
 }

@@ -22,16 +22,15 @@ func (r *runCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(p, cfg.Log)
+	log, level := newLiveLogger(p, cfg.Log)
 	p.log = log
 	with, err := equip(cfg, p.environ, log)
 	if err != nil {
 		return err
 	}
 	defer with.close()
-	ctx, release := untilSignal(context.Background(), p, log, func() {
-		log.Warn("reload is not supported yet: restart to change the config")
-	})
+	reload := newReloader(cfg, func() (*config.Config, error) { return r.load(p) }, level, log)
+	ctx, release := untilSignal(context.Background(), p, log, reload.ask)
 	defer release()
 
 	link, closeLink, err := r.connect(cfg, log)
@@ -39,7 +38,7 @@ func (r *runCommand) Run(p *process) error {
 		return err
 	}
 	defer closeLink()
-	return work(ctx, cfg, link, with, log)
+	return work(ctx, cfg, link, with, reload, log)
 }
 
 // connect connects to NATS, and starts it first if it is to be embedded.
@@ -71,8 +70,9 @@ func (r *runCommand) connect(cfg *config.Config, log *slog.Logger) (*natslink.Li
 	}, nil
 }
 
-// work runs the consumer of cfg until ctx ends and the drain is over.
-func work(ctx context.Context, cfg *config.Config, link *natslink.Link, with *equipment, log *slog.Logger) error {
+// work runs the consumer of cfg until ctx ends and the drain is over, and by other configs
+// meanwhile if reload is asked.
+func work(ctx context.Context, cfg *config.Config, link *natslink.Link, with *equipment, reload *reloader, log *slog.Logger) error {
 	rates, err := openRates(cfg.Redis, with.redis, log)
 	if err != nil {
 		return err
@@ -80,6 +80,7 @@ func work(ctx context.Context, cfg *config.Config, link *natslink.Link, with *eq
 	defer rates.close()
 	settings := cfg.Consumer()
 	settings.Logger, settings.SharedRate = log, rates.shared()
+	reload.shared = settings.SharedRate
 	c, err := consumer.New(link.JetStream, settings, with.mux)
 	if err != nil {
 		return &usageError{cfg.Explain(err)}
@@ -89,5 +90,6 @@ func work(ctx context.Context, cfg *config.Config, link *natslink.Link, with *eq
 		return err
 	}
 	defer endpoint.close()
+	defer reload.serve(c, endpoint.reloaded)()
 	return c.Run(ctx)
 }

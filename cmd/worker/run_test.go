@@ -91,17 +91,6 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	}
 }
 
-func TestHangupDoesNotEndTheWorker(t *testing.T) {
-	w, _, answer := busy(t)
-	w.signal(syscall.SIGHUP)
-	w.await("reload is not supported yet: restart to change the config")
-	answer <- http.StatusOK
-	w.signal(syscall.SIGTERM)
-	if code := w.exit(); code != exitClean {
-		t.Errorf("exit code is %d", code)
-	}
-}
-
 func TestDrainThatRunsOutOfTimeHasItsExitCode(t *testing.T) {
 	w, _, _ := busy(t, "drain_timeout: 50ms")
 	w.signal(syscall.SIGTERM)

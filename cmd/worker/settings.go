@@ -25,11 +25,19 @@ func (s *settings) load(p *process) (*config.Config, error) {
 }
 
 func newLogger(p *process, cfg config.Log) *slog.Logger {
+	log, _ := newLiveLogger(p, cfg)
+	return log
+}
+
+// newLiveLogger returns a logger whose level can be changed.
+func newLiveLogger(p *process, cfg config.Log) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(cfg.SlogLevel())
 	format := logging.JSON
 	if cfg.Format == config.LogConsole || cfg.Format == config.LogAuto && terminal.Is(p.stderr) {
 		format = logging.Console
 	}
-	return logging.New(p.stderr, format, cfg.SlogLevel())
+	return logging.New(p.stderr, format, level), level
 }
 
 // linkOptions returns how to connect as cfg says.

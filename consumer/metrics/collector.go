@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -70,6 +71,9 @@ type Collector struct {
 	version string
 	events  *events
 
+	reloadFailed atomic.Bool
+	reloaded     atomic.Int64 // when the config in force became so, unix nanoseconds
+
 	mu      sync.Mutex // guards the rest, and is held by no event
 	tenants *tenantLabels
 }
@@ -96,10 +100,20 @@ func New(c Source, opts Options) (*Collector, error) {
 		events:  newEvents(labels.table),
 		tenants: labels,
 	}
+	m.reloaded.Store(time.Now().UnixNano())
 	if err := c.Observe(m.events.observer()); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	return m, nil
+}
+
+// Reloaded notes how an attempt to work by another config ended, wherever it failed: in the
+// file or in Consumer.Reload. Until it is called the config in force is that of New.
+func (m *Collector) Reloaded(err error) {
+	m.reloadFailed.Store(err != nil)
+	if err == nil {
+		m.reloaded.Store(time.Now().UnixNano())
+	}
 }
 
 // Describe implements prometheus.Collector.

@@ -14,6 +14,7 @@ type descs struct {
 	leasesExtended, leasesLost, workerSeconds, buildInfo       *prometheus.Desc
 	concurrencyLimit, breakerState, noisy                      *prometheus.Desc
 	rateDegraded, tenantRatesDegraded                          *prometheus.Desc
+	reloadOK, reloadAt                                         *prometheus.Desc
 
 	all []*prometheus.Desc
 }
@@ -55,6 +56,8 @@ func newDescs(constant prometheus.Labels) descs {
 	d.rateDegraded = desc("rate_limit_degraded", "Whether the shared rate of a downstream is decided without the other processes, as Redis does not answer.", "downstream")
 	d.tenantRatesDegraded = desc("tenant_rate_limits_degraded", "Tenants whose shared rate is decided without the other processes, as Redis does not answer.")
 	d.noisy = desc("tenant_noisy", "Whether a tenant takes more than two thirds of the workers while others have work too.", "tenant")
+	d.reloadOK = desc("config_last_reload_successful", "Whether the last config that was to be worked by is in force.")
+	d.reloadAt = desc("config_last_reload_success_timestamp_seconds", "When a config was last put in force, in seconds since 1970.")
 	d.buildInfo = desc("build_info", "Always 1; how the program was built.", "version", "goversion")
 	return d
 }

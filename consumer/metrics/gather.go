@@ -30,6 +30,12 @@ func (r *rows) add(m prometheus.Metric, err error) {
 
 func (m *Collector) gatherProcess(out *rows, s consumer.Snapshot) {
 	out.gauge(m.descs.buildInfo, 1, m.version, runtime.Version())
+	successful := 1.0
+	if m.reloadFailed.Load() {
+		successful = 0
+	}
+	out.gauge(m.descs.reloadOK, successful)
+	out.gauge(m.descs.reloadAt, float64(m.reloaded.Load())/1e9)
 	out.gauge(m.descs.inFlight, float64(s.InFlight))
 	out.gauge(m.descs.workers, float64(s.Workers))
 	out.gauge(m.descs.stuck, float64(s.Stuck))

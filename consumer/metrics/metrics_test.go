@@ -53,6 +53,9 @@ var contract = map[string]string{
 	"spillway_tenant_noisy":                "gauge tenant",
 	"spillway_rate_limit_degraded":         "gauge downstream",
 	"spillway_tenant_rate_limits_degraded": "gauge",
+
+	"spillway_config_last_reload_successful":                "gauge",
+	"spillway_config_last_reload_success_timestamp_seconds": "gauge",
 }
 
 func TestEveryMetricOfTheContractIsShownWithItsLabels(t *testing.T) {

@@ -11,13 +11,15 @@
 //
 // It serves, to GET and HEAD:
 //
-//	/               the live page
-//	/assets/        what the page loads
-//	/metrics        what Config.Metrics answers
-//	/livez          200, or 503 when a restart would help
-//	/readyz         200, or 503 and why not
-//	/api/v1/state   the consumer's Snapshot as JSON
-//	/api/v1/events  what the page shows, as server-sent events
+//	/                        the live page
+//	/assets/                 what the page loads
+//	/metrics                 what Config.Metrics answers
+//	/livez                   200, or 503 when a restart would help
+//	/readyz                  200, or 503 and why not
+//	/api/v1/state            the consumer's Snapshot as JSON
+//	/api/v1/events           what the page shows, as server-sent events
+//	/api/v1/tenants          its tenants, as JSON
+//	/api/v1/tenants/{tenant} one of them, known or not
 //
 // # The page
 //
@@ -56,6 +58,24 @@
 // straight line through a bucket, none of which, above 32 µs, is wider than half its distance
 // from 0.
 //
+// # Changing tenants
+//
+//	PATCH /api/v1/tenants/{tenant}   {"paused": true, "weight": 2, "max_in_flight": 4, "rate": "100/s", "ttl": "10m"}
+//	DELETE /api/v1/tenants/{tenant}
+//
+// PATCH changes what its body names, in all processes of the durable, and for good unless
+// there is a ttl; DELETE makes the config count again, and does no harm if nothing was set.
+// Both answer with the tenant as it is treated then. A name goes into the path with each
+// byte escaped that is not plain there, dots of "." and ".." too.
+//
+//	400  the name, the syntax, a key or a value is wrong: the answer tells all that is
+//	401  the token is missing or wrong
+//	403  no token is configured, or a page of another site has asked
+//	409  as the answer says: there is no bucket and it may not be created, too many tenants have
+//	     something set, or others kept changing the same tenant
+//	413  the body is larger than 16 KiB
+//	503  NATS is away, or did not answer; Retry-After says when to try again
+//
 // # Who may see what
 //
 // /metrics, /livez and /readyz are open to all, as Prometheus and Kubernetes expect.
@@ -66,6 +86,8 @@
 // and the host is another, the Token is needed: as "Authorization: Bearer", or as the
 // password of Basic, which is what browsers ask for. Without a Token they are
 // refused there.
+//
+// Changes need the Token wherever they come from, as "Authorization: Bearer" alone.
 //
 // # Liveness
 //

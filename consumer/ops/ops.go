@@ -22,7 +22,7 @@ type Worker interface {
 // Config says what is served to whom.
 type Config struct {
 	// Consumer is what is shown. Required. It must not run yet: the page has its history
-	// from the start.
+	// from the start. If it is a Tenants too, its tenants can be changed.
 	Consumer Worker
 	// Metrics answers /metrics. Default: that path does not exist.
 	Metrics http.Handler
@@ -30,7 +30,7 @@ type Config struct {
 	// who may see the state; see the package comment. Default: one that everybody
 	// reaches.
 	Listen string
-	// Token lets who has it see the state. It must be printable ASCII without
+	// Token lets who has it see the state and change tenants. It must be printable ASCII without
 	// spaces. Default: none.
 	Token string
 	// Logger gets what went wrong in serving. Default: nothing is logged.
@@ -87,6 +87,9 @@ func New(cfg Config) (http.Handler, error) {
 	mux.Handle("GET /api/v1/events", s.guard.protect(&stream{sampler: seen}))
 	mux.Handle("GET /{$}", s.guard.protect(newPage(cfg.Metrics != nil)))
 	mux.Handle("GET /assets/", s.guard.protect(assets()))
+	if t, ok := cfg.Consumer.(Tenants); ok {
+		s.serveTenants(mux, t)
+	}
 	if cfg.Metrics != nil {
 		mux.Handle("GET /metrics", cfg.Metrics)
 	}

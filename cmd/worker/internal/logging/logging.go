@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 	"go.uber.org/zap/zapcore"
 
@@ -21,9 +22,10 @@ const (
 	Console
 )
 
-// New returns a Logger that writes to w.
-func New(w io.Writer, format Format, level slog.Level) *slog.Logger {
-	core := zapcore.NewCore(encoder(format), zapcore.Lock(zapcore.AddSync(w)), zapLevel(level))
+// New returns a Logger that writes to w what is of the level that holds at the time.
+func New(w io.Writer, format Format, level slog.Leveler) *slog.Logger {
+	enabled := zap.LevelEnablerFunc(func(l zapcore.Level) bool { return l >= zapLevel(level.Level()) })
+	core := zapcore.NewCore(encoder(format), zapcore.Lock(zapcore.AddSync(w)), enabled)
 	// The stack of the call that logs an error tells nothing about the error.
 	return slog.New(zapslog.NewHandler(core, zapslog.AddStacktraceAt(slog.Level(math.MaxInt))))
 }
