@@ -90,11 +90,11 @@ export class Chart {
   }
 }
 
-/** times writes the axis, less a label that would run into the other axis. */
+/** times writes the axis, less labels that would run into the other axis or over the edge. */
 function times(u, at, axis, space, step) {
   const parts = { hour: "2-digit", minute: "2-digit", second: step < 60 ? "2-digit" : undefined, hourCycle: "h23" };
-  const from = u.scales.x.min + (u.scales.x.max - u.scales.x.min) * 0.06;
-  return at.map((t) => (t < from ? "" : new Date(t * 1000).toLocaleTimeString([], parts)));
+  const { min, max } = u.scales.x, edge = (max - min) * 0.06;
+  return at.map((t) => (t < min + edge || t > max - edge ? "" : new Date(t * 1000).toLocaleTimeString([], parts)));
 }
 
 const wholes = [1, 2, 5, 10, 20, 50].flatMap((n) => [1, 100, 1e4, 1e6, 1e8].map((e) => n * e)).sort((a, b) => a - b);

@@ -23,15 +23,14 @@ export class History {
 
   /** add takes in {at, series, downstreams} as the worker sends it. */
   add(more) {
-    const from = more.at.findIndex((ms) => ms / 1000 > (this.at.at(-1) ?? 0));
-    if (from < 0) return;
-    for (let i = from; i < more.at.length; i++) {
+    for (let i = 0; i < more.at.length; i++) {
       const at = more.at[i] / 1000;
       const last = this.at.at(-1);
+      if (at <= last) continue;
       if (last && at - last > gap) this.#push(last + 1, () => null);
       this.#push(at, (series, name) => (name == null ? more.series[series] : more.downstreams[name]?.[series])?.[i] ?? null, more);
     }
-    this.#forget(this.at.at(-1) - keepFor);
+    if (this.at.length) this.#forget(this.at.at(-1) - keepFor);
   }
 
   /**
