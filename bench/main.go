@@ -48,6 +48,7 @@ func scenarios() []scenario {
 		{name: "memory", run: memory},
 		{name: "scheduler", run: schedule},
 		{name: "overload", run: overload},
+		{name: "demo-limiters", run: demoLimiters},
 		{name: "primitives", run: primitives},
 		{name: "redis", run: redisBuckets},
 	}

@@ -53,7 +53,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	fs.StringVar(&s.only, "only", "", "run only the contestants of throughput and memory whose name contains this (\"100 tenants: spillway\")")
 	fs.StringVar(&s.cpuProfile, "cpuprofile", "", "write a CPU profile of the runs of throughput and isolation to this file")
 	fs.StringVar(&s.memProfile, "memprofile", "", "write a profile of all allocations of throughput and isolation to this file")
-	fs.StringVar(&s.svg, "svg", "", "draw the table of overload to this file")
+	fs.StringVar(&s.svg, "svg", "", "draw overload or demo-limiters to this file")
 	// The scenario may come before the flags or after them.
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		s.scenario, args = args[0], args[1:]

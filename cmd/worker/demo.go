@@ -62,7 +62,7 @@ func (d *demoCommand) Run(p *process) error {
 	summary, err := story.Run(ctx, story.Config{
 		JetStream: link.JetStream,
 		Page:      page,
-		Scene:     max(d.Duration/time.Duration(len(story.Scenes())), minScene),
+		Scene:     d.scene(),
 		Endless:   d.Duration == 0,
 		Show:      demoView(p.stdout),
 		Logger:    log,
@@ -78,6 +78,14 @@ func (d *demoCommand) Run(p *process) error {
 		return fmt.Errorf("%d jobs were lost: this is a bug, please report it", lost)
 	}
 	return nil
+}
+
+// scene returns how long each scene takes.
+func (d *demoCommand) scene() time.Duration {
+	if d.Duration == 0 {
+		return story.DefaultScene
+	}
+	return max(d.Duration/time.Duration(len(story.Scenes())), minScene)
 }
 
 // demoView draws on a terminal, and writes lines elsewhere.

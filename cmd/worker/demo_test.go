@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestDemoLosesNothing(t *testing.T) {
@@ -19,6 +20,14 @@ func TestDemoLosesNothing(t *testing.T) {
 	for _, want := range []string{"NORMAL", "SPIKE", "SLOW DOWNSTREAM", "concurrency_limit", "acme", "umbrella"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("demo does not show %q:\n%s", want, stdout)
+		}
+	}
+}
+
+func TestEachSceneIsAThirdOfTheDemo(t *testing.T) {
+	for duration, want := range map[time.Duration]time.Duration{0: 20 * time.Second, time.Minute: 20 * time.Second, 9 * time.Second: 3 * time.Second, 1: 100 * time.Millisecond} {
+		if got := (&demoCommand{Duration: duration}).scene(); got != want {
+			t.Errorf("of %v each scene is %v, want %v", duration, got, want)
 		}
 	}
 }

@@ -56,7 +56,11 @@ type history struct {
 	next   int // where the next goes, once it is full
 }
 
+// add takes in a point, if it is later than the last.
 func (h *history) add(p point) {
+	if n := len(h.points); n > 0 && p.at <= h.points[(h.next+n-1)%n].at {
+		return
+	}
 	if len(h.points) < historyPoints {
 		h.points = append(h.points, p)
 		return

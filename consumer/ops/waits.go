@@ -46,10 +46,17 @@ type waitRecord struct {
 	tenant string
 	hash   uint64
 	counts buckets
+	marks  atomic.Pointer[marks] // replaced, never changed; nil: all zero
+}
 
-	// What counts was when the window last moved on, and the time before that. They belong
-	// to who samples.
-	mark, older counts
+// marks are what counts was when the window last moved on, and the time before that.
+type marks struct{ last, older counts }
+
+func (r *waitRecord) marked() marks {
+	if m := r.marks.Load(); m != nil {
+		return *m
+	}
+	return marks{}
 }
 
 type tookRecord struct {
@@ -162,12 +169,12 @@ func (w *waits) moveOn() {
 		if r == nil {
 			continue
 		}
-		now := r.counts.load()
-		if now == r.mark && now == r.older {
+		now, m := r.counts.load(), r.marked()
+		if now == m.last && now == m.older {
 			w.rest.counts.addAll(now)
 			continue
 		}
-		r.older, r.mark = r.mark, now
+		r.marks.Store(&marks{last: now, older: m.last})
 		kept.put(r)
 	}
 	w.table.Store(kept)
@@ -192,7 +199,8 @@ func (w *waits) tenant(name string) (d counts, ok bool) {
 	if r == nil {
 		return counts{}, false
 	}
-	d = r.counts.load().since(r.older)
+	older := r.marked().older // before the counts, which only rise
+	d = r.counts.load().since(older)
 	return d, d.total() > 0
 }
 

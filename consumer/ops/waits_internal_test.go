@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -76,6 +77,32 @@ func TestAWaitIsForgottenAfterTheWindow(t *testing.T) {
 	if took := w.tookOf()["billing"]; took.total() < 93 || took.quantile(0.05) > 4*time.Millisecond {
 		t.Errorf("billing took %v in %d runs", took.quantile(0.05), took.total())
 	}
+}
+
+func TestWaitsAreReadAndCountedWhileTheWindowMovesOn(t *testing.T) {
+	w := newWaits()
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for i := range 2000 {
+				ran(w, fmt.Sprint("t", i%50), time.Millisecond, 1)
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 20 {
+			w.moveOn()
+		}
+	})
+	wg.Go(func() {
+		for i := range 2000 {
+			if c, ok := w.tenant(fmt.Sprint("t", i%50)); ok && (c.total() > 80 || c.quantile(1) > 2*time.Millisecond) {
+				t.Errorf("80 waits of 1 ms are %d up to %v", c.total(), c.quantile(1))
+			}
+			w.all()
+		}
+	})
+	wg.Wait()
 }
 
 func TestTenantsBeyondTheBoundCountInTheSum(t *testing.T) {

@@ -74,8 +74,10 @@ var columns = []string{"scenario", "claim", "plain", "ours", "ratio", "bound", "
 func (r Row) cells() []string {
 	ratio := ""
 	switch {
+	case r.Ratio >= 10:
+		ratio = fmt.Sprintf("%.1f", r.Ratio)
 	case r.Ratio >= 0.1:
-		ratio = fmt.Sprintf("%.2f", r.Ratio)
+		ratio = fmt.Sprintf("%.3f", r.Ratio)
 	case r.Ratio > 0:
 		ratio = fmt.Sprintf("%.4f", r.Ratio)
 	}

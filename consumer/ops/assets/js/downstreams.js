@@ -64,7 +64,7 @@ function card() {
       text(why, explain(d));
     },
     draw(history) {
-      chart.draw(history.columns(lines, shown));
+      chart.draw(history, shown);
     },
     remove() {
       chart.remove();

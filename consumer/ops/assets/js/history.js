@@ -5,7 +5,8 @@
 
 const keepFor = 15 * 60; // seconds
 const gap = 5;
-const every = 5; // seconds that a chart sums up
+const shortest = 120; // seconds that a chart shows at least, of a worker that has just begun
+const dots = 180; // that a line is made of at most; more are a band of noise
 
 /** sums make one value of those of a few seconds; a gap stays one. */
 const sums = {
@@ -22,22 +23,22 @@ export class History {
 
   /** add takes in {at, series, downstreams} as the worker sends it. */
   add(more) {
-    const from = more.at.findIndex((ms) => ms / 1000 > (this.at.at(-1) ?? 0));
-    if (from < 0) return;
-    for (let i = from; i < more.at.length; i++) {
+    for (let i = 0; i < more.at.length; i++) {
       const at = more.at[i] / 1000;
       const last = this.at.at(-1);
+      if (at <= last) continue;
       if (last && at - last > gap) this.#push(last + 1, () => null);
       this.#push(at, (series, name) => (name == null ? more.series[series] : more.downstreams[name]?.[series])?.[i] ?? null, more);
     }
-    this.#forget(this.at.at(-1) - keepFor);
+    if (this.at.length) this.#forget(this.at.at(-1) - keepFor);
   }
 
   /**
-   * columns returns the values of a chart, with the time first: one for each few seconds, as
-   * a line of one for each would be a band of noise. lines are {name, sum}, sum a key of sums.
+   * columns returns the values of a chart, with the time first: one for each few seconds if
+   * there are many. lines are {name, sum}, sum a key of sums.
    */
   columns(lines, downstream) {
+    const every = Math.ceil(this.span() / dots);
     const of = downstream == null ? this.series : (this.downstreams[downstream] ?? {});
     const at = [], columns = lines.map(() => []);
     for (let from = 0, to; from < this.at.length; from = to) {
@@ -50,8 +51,18 @@ export class History {
   }
 
   /** mean is of the last few values, so that a number does not flicker. */
-  mean(name, n = 3) {
-    return sums.mean((this.series[name] ?? []).slice(-n).filter((v) => v != null));
+  mean(name) {
+    return this.lately({ name }, 3);
+  }
+
+  /** lately sums up the last values of a line. */
+  lately({ name, sum = "mean" }, n) {
+    return sums[sum]((this.series[name] ?? []).slice(-n).filter((v) => v != null));
+  }
+
+  /** span is how many seconds the charts show: all that is known, within bounds. */
+  span() {
+    return this.at.length ? Math.min(keepFor, Math.max(shortest, this.at.at(-1) - this.at[0])) : shortest;
   }
 
   #push(at, value, more) {
