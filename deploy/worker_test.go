@@ -33,7 +33,7 @@ func startWorker(t *testing.T, host string) string {
 	}
 	address := freeAddress(t)
 	config := adapted(t, workerConfig,
-		"nats://nats:4222", nats.URL(t), "http://downstream:9000", downstream.URL(),
+		"nats://nats:4222", nats.URL(t), "http://downstream:9000", downstream.URL(), "redis:6379", freeAddress(t),
 		"0.0.0.0:8080", strings.Replace(address, "127.0.0.1", host, 1), "/run/secrets/ops_token", absolute(t, "compose/demo.token"))
 	start(t, worker(t), "run", "--config", config)
 	eventually(t, func() error { return status("http://"+address+"/readyz", http.StatusOK) })
