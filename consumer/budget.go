@@ -114,5 +114,10 @@ func (l *lane) weigh(wire, extra int) int {
 		h = l.heaviness + heavinessDecay*(h-l.heaviness)
 	}
 	l.heaviness = h
+	if size := float64(wire + extra); l.typical == 0 {
+		l.typical = size
+	} else {
+		l.typical += heavinessDecay * (size - l.typical)
+	}
 	return wire + extra
 }

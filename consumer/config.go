@@ -55,8 +55,13 @@ type Config struct {
 	// route names and that is not here is protected by the defaults; the one of routes that
 	// name none, "default", only if it is here. One that no route names is an error.
 	Downstreams map[string]Downstream
-	// SharedRate makes the limiter of a Downstream with SharedRate, for all that share key,
-	// which is its name. New calls it, and needs it if there is such a one.
+	// SharedRate makes the limiter of a Downstream or a TenantPolicy with SharedRate, for all
+	// that share key: "downstream:" or "tenant:" and its name. It is needed if there is such a
+	// one. New calls it for downstreams; for a tenant it is called by several goroutines, when
+	// the first message is about to start, when the rate has changed, and again when none had
+	// started for a minute or two, so that what it knows must be found again by the key. It
+	// must not block. If it returns an error for a tenant, that is logged, and the rate holds
+	// for this process.
 	SharedRate func(key string, r limiter.Rate) (RateLimiter, error)
 	// Retry says when a failed message is tried again, and how often.
 	Retry Retry
@@ -83,6 +88,11 @@ type Buffer struct {
 	// take in memory beyond that, up to 128 bytes a header. Default 64 MiB, at least
 	// 64 KiB. A larger message is dead-lettered as too_large.
 	Bytes int64
+	// TargetDelay is how long messages should wait here for their turn: of one downstream no
+	// more wait than keep its workers busy for so long, at the pace measured, and once over
+	// besides. A queue that would pass this sheds below its high watermark; see tenants.Soft.
+	// Default 200ms, at least 1ms, at most 24h.
+	TargetDelay time.Duration
 }
 
 // OverflowPolicy is what happens to a message whose queue is at its high watermark.
@@ -122,6 +132,8 @@ type TenantPolicy struct {
 	// Rate is how many messages of the tenant start in a time in this process, in bursts of
 	// Rate.Burst. Default: no bound.
 	Rate limiter.Rate
+	// SharedRate makes Rate hold for all processes together, through Config.SharedRate.
+	SharedRate bool
 	// OnOverflow is what happens at the high watermark. Default OverflowSpill.
 	OnOverflow OverflowPolicy
 }
@@ -148,6 +160,7 @@ const (
 	defaultAckWait      = 30 * time.Second
 	defaultMessages     = 4096
 	defaultBytes        = 64 << 20
+	defaultTargetDelay  = 200 * time.Millisecond
 	defaultQueue        = 256
 	defaultHigh         = 0.75
 	defaultLow          = 0.375
@@ -167,6 +180,7 @@ func (cfg Config) withDefaults() Config {
 	setDefault(&cfg.AckWait, defaultAckWait)
 	setDefault(&cfg.Buffer.Messages, defaultMessages)
 	setDefault(&cfg.Buffer.Bytes, defaultBytes)
+	setDefault(&cfg.Buffer.TargetDelay, defaultTargetDelay)
 	setDefault(&cfg.DrainTimeout, defaultDrain)
 	setDefault(&cfg.Overflow.Stream, envelope.OverflowStream(cfg.Stream))
 	setDefault(&cfg.Overflow.MaxBytes, defaultOverflowMax)

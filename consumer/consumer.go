@@ -41,6 +41,7 @@ type Consumer struct {
 	pacer       pacer
 	alarms      alarms
 
+	rates       *tenantRates
 	downstreams downstreams
 	unrouted    counters[Outcome] // settled without a route
 	noise       noise
@@ -89,7 +90,7 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
-	c.queues = queues
+	c.queues, c.rates = queues, newTenantRates(cfg, c.logs)
 	if c.downstreams, err = c.newDownstreams(mux); err != nil {
 		return nil, err
 	}
@@ -128,17 +129,28 @@ func (c *Consumer) newQueues() (*tenants.Queues[*delivery], error) {
 	return tenants.NewQueues[*delivery](tenants.Config{
 		Messages:  c.cfg.Buffer.Messages,
 		Bytes:     4 * c.cfg.Buffer.Bytes, // the lanes' budgets bound it; one message of each lane may exceed its own
+		Soft:      c.cfg.soft(),
 		Default:   c.cfg.Tenants.queuePolicy(c.cfg.Buffer.Bytes),
 		PolicyFor: c.policyFor,
 		OnRelief:  c.wakeLanes,
 	})
 }
 
+// soft is what may wait: half of what the main lane and the overflow lanes share, as a part
+// of the rest has to be free for what is asked for and for what is on its way out.
+func (cfg Config) soft() tenants.Soft {
+	messages, bytes := cfg.Buffer.shared()
+	return tenants.Soft{
+		Delay: cfg.Buffer.TargetDelay, Workers: cfg.Workers,
+		Messages: max(int(messages/2), 1), Bytes: bytes / 2,
+	}
+}
+
 // queuePolicy is p as the queues understand it.
 func (p TenantPolicy) queuePolicy(bytes int64) tenants.Policy {
 	q := tenants.Policy{
 		Queue: p.Queue, Bytes: bytes, High: p.High, Low: p.Low,
-		Weight: p.Weight, MaxInFlight: p.MaxInFlight, Rate: tenants.Rate(p.Rate),
+		Weight: p.Weight, MaxInFlight: p.MaxInFlight, Rate: tenants.Rate(p.Rate), SharedRate: p.SharedRate,
 	}
 	if p.OnOverflow == OverflowHold {
 		q.Hold = true
@@ -162,6 +174,9 @@ func (c *Consumer) policyFor(tenant string, p *tenants.Policy) {
 	own = own.withDefaults()
 	if err == nil {
 		err = own.Validate("PolicyFor(" + envelope.HeaderValue(tenant, maxTenantBytes) + ")")
+	}
+	if err == nil && own.SharedRate && c.cfg.SharedRate == nil {
+		err = errors.New("consumer: SharedRate is true, must not be without Config.SharedRate")
 	}
 	if err == nil && own.OnOverflow == OverflowHold && c.cfg.Tenants.OnOverflow != OverflowHold {
 		err = errors.New("consumer: OnOverflow hold can only be chosen for all tenants")
@@ -190,8 +205,9 @@ func (c *Consumer) askPolicy(tenant string) (p TenantPolicy, err error) {
 // comes back from overflows, which has three eighths while there is any.
 func (c *Consumer) newLanes() []*lane {
 	messages, bytes := int64(c.cfg.Buffer.Messages), c.cfg.Buffer.Bytes
-	retry, spill := max(messages/8, 1), max(messages*3/8, 1)
-	c.shared.maxMessages, c.shared.maxBytes, c.shared.wake = messages-retry-1, bytes/16*13, c.wakeLanes
+	retry, spill := c.cfg.Buffer.retry(), max(messages*3/8, 1)
+	c.shared.maxMessages, c.shared.maxBytes = c.cfg.Buffer.shared()
+	c.shared.wake = c.wakeLanes
 	c.spillBudget.maxMessages, c.spillBudget.maxBytes, c.spillBudget.wake = spill, bytes/16*6, c.spillway.wake
 	c.spillBudget.group = &c.shared
 	overflow, durable := c.cfg.Overflow.Stream, c.cfg.Durable
@@ -203,6 +219,14 @@ func (c *Consumer) newLanes() []*lane {
 		newLane(c, LaneRetry, overflow, envelope.RetryConsumer(durable), retry, bytes/16*2),
 		newLane(c, LaneSuspect, overflow, envelope.SuspectConsumer(durable), 1, bytes/16),
 	}
+}
+
+// retry is how many messages of b are the retry lane's.
+func (b Buffer) retry() int64 { return max(int64(b.Messages)/8, 1) }
+
+// shared is what of b is the main lane's and the overflow lanes'.
+func (b Buffer) shared() (messages, bytes int64) {
+	return int64(b.Messages) - b.retry() - 1, b.Bytes / 16 * 13
 }
 
 // transit is how much the main lane asks for at once: what a queue at its high

@@ -87,6 +87,17 @@
 // has neither limit nor breaker unless Config.Downstreams has it: nobody knows what is behind
 // it, and the failures of one tenant would keep all the others from it.
 //
+// # Shared rates
+//
+// A rate holds for each process, unless it has SharedRate: then Config.SharedRate makes what
+// counts its tokens for all, as package redisbucket does in Redis. Each has a key of its own,
+// "downstream:" or "tenant:" and the name. Nobody waits for a token in a worker's place. A
+// downstream's gate opens when there may be one. A message of a tenant is started, asks, and
+// if there is none goes back to the head of its queue, uncharged and without an attempt: its
+// tenant is then passed by until the time that RateLimiter.Next names, and says that it waits
+// for its rate. A token that is not used is given back. Of tenants that have had nothing to
+// start for a minute or two the RateLimiter is let go, so that names cost nothing for long.
+//
 // # Guarantees
 //
 // At least once: a message is acknowledged only after its handler returned nil or its
@@ -109,7 +120,7 @@
 // config, defaults, validate, message, handler, mux, reach, vocabulary, consumer: the
 // surface. lane, slot, pull, request, status, budget, mix: asking the server. delivery, admit,
 // enqueue, pacer: taking in. work, context, handle: running. downstream,
-// guard, gate, permits, rest, standstill: when, and whether at all. settle, outbox, lease,
+// guard, gate, permits, rest, tenantrate, standstill: when, and whether at all. settle, outbox, lease,
 // held: ending. copy, move, retry, deadletter: ending as a copy elsewhere. spill: what
 // overflows; overflow: how it comes back. topology,
 // keeper: streams and consumers. run, drain, tally, alarms: life and end. snapshot,

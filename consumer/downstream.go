@@ -70,13 +70,22 @@ type Breaker struct {
 
 // RateLimiter admits so many messages in a time, together with all that share it. It is
 // told the present time, and must neither block nor call the Consumer; several goroutines
-// call it at once. A [limiter.TokenBucket] is one.
+// call it at once. A [limiter.TokenBucket] is one, and so is a Bucket of package redisbucket.
+// One that is a [DegradedRate] is asked for that, too.
 type RateLimiter interface {
 	// AllowN takes n tokens, if there are as many at now; otherwise it takes none.
 	AllowN(now time.Time, n int) bool
 	// Next returns when it is worth asking AllowN for n again: now, if it would admit; ok is
 	// false if that is not known.
 	Next(now time.Time, n int) (at time.Time, ok bool)
+	// Refund gives back n tokens that were taken just now, and not used.
+	Refund(n int)
+}
+
+// DegradedRate is a RateLimiter that can be cut off from those who share it.
+type DegradedRate interface {
+	// Degraded reports whether it decides without them at present. It must not block.
+	Degraded() bool
 }
 
 // Defaults, as documented on the fields.

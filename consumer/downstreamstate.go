@@ -27,7 +27,11 @@ type DownstreamState struct {
 	Limit      *LimitState    `json:"limit,omitempty"`      // nil: none
 	Breaker    *BreakerStatus `json:"breaker,omitempty"`    // nil: none
 	RestsUntil time.Time      `json:"rests_until,omitzero"` // after nothing but overload answers
-	RateUntil  time.Time      `json:"rate_until,omitzero"`  // when its rate lets the next message start, if not now
+
+	Rate         string    `json:"rate,omitempty"`      // like 100/s; "": no bound
+	RateShared   bool      `json:"rate_shared"`         // it holds for all processes together,
+	RateDegraded bool      `json:"rate_degraded"`       // but is decided without the others at present
+	RateUntil    time.Time `json:"rate_until,omitzero"` // when it lets the next message start, if not now
 }
 
 // LimitState is the concurrency limit of a downstream.
@@ -86,6 +90,8 @@ func (s *downstreamState) snapshot(class tenants.ClassStat, now time.Time) Downs
 		state.RestsUntil = until
 	}
 	if s.rate != nil {
+		state.Rate, state.RateShared = s.rated.String(), s.shared
+		state.RateDegraded = s.shared && degraded(s.rate)
 		if at := s.tokenAt(now); now.Before(at) {
 			state.RateUntil = at
 		}

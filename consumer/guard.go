@@ -7,6 +7,7 @@ import (
 
 	"github.com/spillwaymq/spillway/breaker"
 	"github.com/spillwaymq/spillway/limiter"
+	"github.com/spillwaymq/spillway/tenants"
 )
 
 // downstreamState is what is counted and known of one downstream, and what guards it.
@@ -18,6 +19,8 @@ type downstreamState struct {
 	limiter *limiter.Limiter // nil: no limit
 	breaker *breaker.Breaker // nil: none
 	rate    RateLimiter      // nil: none
+	rated   limiter.Rate     // what rate admits
+	shared  bool             // together with other processes
 	born    time.Time
 	denied  atomic.Int64 // when the rate last refused what it had promised, ns since born; 0: never
 	rest    rest
@@ -36,6 +39,7 @@ func (c *Consumer) newDownstreams(m *Mux) (downstreams, error) {
 		if err := s.guard(c.cfg.downstream(name), c.cfg.SharedRate); err != nil {
 			return nil, fmt.Errorf("consumer: Downstreams[%s]: %w", name, err)
 		}
+		c.queues.SetPace(name, tenants.Rate(c.cfg.downstream(name).Rate))
 		ds = append(ds, s)
 	}
 	return ds, nil
@@ -57,10 +61,11 @@ func (s *downstreamState) guard(d Downstream, shared func(string, limiter.Rate) 
 			return err
 		}
 	}
+	s.rated, s.shared = d.Rate, d.SharedRate
 	switch {
 	case d.Rate == limiter.Rate{}:
 	case d.SharedRate:
-		s.rate, err = shared(s.name, d.Rate)
+		s.rate, err = shared(keyDownstream+s.name, d.Rate)
 		if err == nil && s.rate == nil {
 			err = fmt.Errorf("nothing came from Config.SharedRate for %v", d.Rate)
 		}

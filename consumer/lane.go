@@ -54,6 +54,7 @@ type lane struct {
 	needs   int64 // max_bytes that the next request must have at least; 0: any
 
 	heaviness float64 // bytes that messages take lately, for each on the wire; at least 1
+	typical   float64 // bytes that one message takes lately; 0: none came yet
 
 	failures int       // requests lost since the last sign of life
 	notUntil time.Time // no request before this
@@ -176,7 +177,11 @@ func (l *lane) run(ctx context.Context) {
 	defer l.nc.RemoveStatusListener(reconnected)
 	for {
 		l.takeWaiting()
-		l.pull(time.Now())
+		now := time.Now()
+		if l.kind == LaneMain {
+			l.c.makeRoom(now)
+		}
+		l.pull(now)
 		select {
 		case m := <-l.in:
 			l.take(m)

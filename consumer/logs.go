@@ -11,12 +11,12 @@ const logEvery = 5 * time.Second
 
 // logs are the warnings that a fault may cause thousands of times a second.
 type logs struct {
-	settle, pull, repair, move, admit, handler, panics, letters sampled
+	settle, pull, repair, move, admit, handler, panics, letters, rates sampled
 }
 
 func newLogs(log *slog.Logger) *logs {
 	ls := new(logs)
-	for _, s := range []*sampled{&ls.settle, &ls.pull, &ls.repair, &ls.move, &ls.admit, &ls.handler, &ls.panics, &ls.letters} {
+	for _, s := range []*sampled{&ls.settle, &ls.pull, &ls.repair, &ls.move, &ls.admit, &ls.handler, &ls.panics, &ls.letters, &ls.rates} {
 		s.log = log
 	}
 	return ls

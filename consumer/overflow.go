@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/spillwaymq/spillway/internal/envelope"
+	"github.com/spillwaymq/spillway/tenants"
 )
 
 // serve sees to it that the lane of f runs, and looks, if there is anything for it. With
@@ -266,46 +267,62 @@ func (c *Consumer) newOverflowLane(f *flow) *lane {
 	return l
 }
 
-// room returns how many messages the queue of f takes now, and why none if it is none.
-func (s *spillway) room(f *flow) (int64, PauseReason) {
+// room returns what the queue of f takes now, and why nothing if that is so.
+func (s *spillway) room(f *flow) (tenants.Room, PauseReason) {
 	s.mu.Lock()
 	dry := f.dry
 	s.mu.Unlock()
 	if dry {
-		return 0, PauseEmpty
+		return tenants.Room{}, PauseEmpty
 	}
 	tenant, downstream, ok := f.names()
 	if !ok {
-		return f.lane.budget.maxMessages, ""
+		most := int(f.lane.budget.maxMessages)
+		return tenants.Room{Items: most, High: most}, ""
 	}
-	space, over := s.c.queues.Space(tenant, downstream)
-	if over {
-		return 0, PauseQueue
+	r := s.c.queues.Room(tenant, downstream)
+	if r.Over {
+		return r, PauseQueue
 	}
-	return int64(space), ""
+	return r, ""
 }
 
 // overflowCredit is the credit of an overflow lane: exactly what its queue has room for, so
 // that the size of its requests carries the backpressure of one tenant to the server.
 func (l *lane) overflowCredit() (batch int, bytes int64) {
-	space, reason := l.c.spillway.room(l.flow)
+	r, reason := l.c.spillway.room(l.flow)
 	if reason != "" || l.state.requested.Load() > 0 {
 		return 0, 0
 	}
 	own, _ := l.budget.own()
 	shared, free := l.budget.group.free()
-	floor := max(min(l.budget.maxMessages/4, maxBatch/4), 1)
+	high := min(int64(r.High), l.budget.maxMessages)
+	floor := max(min(high/4, maxBatch/4), 1)
 	if shared < floor || free == 0 { // other overflows have it all
 		return l.awaitOthers(max(floor, shared+1))
 	}
-	room := min(own, space)
+	room := min(own, int64(r.Items))
 	if room < floor && own < l.budget.maxMessages { // until enough of what came is settled
 		return l.waitFor(min(own+floor-room, l.budget.maxMessages))
 	}
 	if l.needs > 0 {
 		return l.creditForLarge(free)
 	}
-	return int(min(room, shared, int64(l.limits.batch))), l.wireBytes(free)
+	batch = int(min(room, shared, int64(l.limits.batch)))
+	return batch, l.wireBytes(l.overflowBytes(batch, free))
+}
+
+// minOverflowBytes is how many bytes are asked for in an overflow at least, if there are.
+const minOverflowBytes = 64 << 10
+
+// overflowBytes is how much of what is free is asked for with so many messages: twice what
+// they take typically. All overflows share what is free, and many ask at once.
+func (l *lane) overflowBytes(batch int, free int64) int64 {
+	want := free / 4
+	if l.typical > 0 {
+		want = int64(2 * float64(batch) * l.typical)
+	}
+	return min(max(want, minOverflowBytes), free)
 }
 
 // awaitOthers makes the lane wake when the other lanes have left so many messages: those of

@@ -7,10 +7,32 @@ import (
 	"github.com/spillwaymq/spillway/limiter"
 )
 
-// permits are what one run has of its downstream.
+// permits are what one run has of its downstream, and of its tenant's shared rate.
 type permits struct {
 	limit   limiter.Permit
 	breaker breaker.Permit
+	tenant  RateLimiter // who gave the token; nil: none was needed
+}
+
+// acquire takes what a run of j needs. If there is something that it needs and cannot have,
+// it takes nothing; until is then when its tenant's shared rate may have a token, if that is
+// what is missing. It is asked first: a downstream that could take the message is to be had
+// for others.
+func (c *Consumer) acquire(j job) (p permits, until time.Time, ok bool) {
+	s := j.Value.route.state
+	token, until, ok := c.rates.take(j)
+	if !ok {
+		if !s.gate.open() {
+			s.gate.review() // what may start one by one has done so in vain
+		}
+		return p, until, false
+	}
+	p, ok = s.acquire(j.Started)
+	if !ok && token != nil {
+		token.Refund(1)
+	}
+	p.tenant = token
+	return p, time.Time{}, ok
 }
 
 // acquire takes what a run for s needs. The scheduler starts no more than there are
@@ -60,6 +82,18 @@ func (s *downstreamState) release(p permits, now time.Time, o limiter.Outcome, r
 	if s.breaker != nil && s.breaker.State() != breaker.Closed {
 		s.gate.review() // a probe that says nothing makes room for another
 	}
+}
+
+// unused gives p back, and the tokens of rates with it: the message does not run.
+func (s *downstreamState) unused(p permits, now time.Time) {
+	if p.tenant != nil {
+		p.tenant.Refund(1)
+	}
+	if s.rate != nil {
+		s.rate.Refund(1)
+		s.gate.review()
+	}
+	s.release(p, now, limiter.Ignore, breaker.Ignored)
 }
 
 // facts are what the gate of s goes by.

@@ -125,6 +125,7 @@ func (c *Consumer) startHelpers(ctx context.Context, cr *crew) {
 	cr.helpers.Go(func() { c.keepLeases(ctx) })
 	cr.helpers.Go(func() { c.watchLeases(ctx) })
 	cr.helpers.Go(func() { every(ctx, noiseTick, c.listen) })
+	cr.helpers.Go(func() { every(ctx, tenantRatesTurn, c.rates.turn) })
 	if c.observers.ticks() {
 		cr.helpers.Go(func() { every(ctx, tickEvery, func() { c.observers.tick(time.Now()) }) })
 	}

@@ -69,7 +69,7 @@ func (l *lane) arrive(s *slot, size int64) {
 		s.bytes = size
 	}
 	s.bytes -= size
-	if s.messages == 0 {
+	if s.messages == 0 || s.bytes == 0 { // the server says nothing when the bytes are used up to the last
 		l.over(s)
 	}
 }

@@ -93,6 +93,9 @@ type TenantState struct {
 	Oldest      time.Time     `json:"oldest,omitzero"`   // arrival of the oldest queued message
 	Waiting     *Waiting      `json:"waiting,omitempty"` // nil: nothing of it waits
 	Noisy       bool          `json:"noisy"`             // see Observer.Noisy
+
+	RateShared   bool `json:"rate_shared"`   // Rate holds for all processes together,
+	RateDegraded bool `json:"rate_degraded"` // but is decided without the others at present
 }
 
 // Snapshot returns the present state. It is made from counters and a pass over what
@@ -228,6 +231,9 @@ func (c *Consumer) tenantStates() []TenantState {
 			Oldest:      stat.Oldest,
 			Waiting:     c.waitingOf(stat),
 			Noisy:       c.noise.isNoisy(name),
+
+			RateShared:   stat.SharedRate,
+			RateDegraded: stat.SharedRate && c.rates.degraded(name),
 		})
 	}
 	for name, spilled := range overflow { // of whom nothing is here

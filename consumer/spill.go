@@ -127,7 +127,7 @@ func (s *spillway) follow(d *delivery) (f *flow, to passage, first []*delivery) 
 		return nil, toQueue, nil
 	}
 	if f.mode == flowReturning {
-		if space, over := s.c.queues.Space(d.msg.Tenant, d.route.Downstream); f.releasing || !over && len(f.behind) < space {
+		if f.releasing || len(f.behind) < s.c.queues.Room(d.msg.Tenant, d.route.Downstream).Items {
 			f.behind = append(f.behind, d)
 			return f, toWait, nil
 		}
@@ -246,7 +246,7 @@ func (s *spillway) review(f *flow) {
 		return
 	}
 	left := int64(f.lane.state.pending.Load()) + f.lane.state.requested.Load() + int64(f.unconfirmed)
-	if space, over := s.c.queues.Space(tenant, downstream); !over && left <= int64(space) {
+	if r := s.c.queues.Room(tenant, downstream); !r.Over && left <= int64(r.Items) {
 		s.set(f, flowReturning)
 	}
 }

@@ -128,6 +128,7 @@ func TestAQueueLeavesItsOverflowWhenItHasRoomAndIsFirstInFirstOutAllTheWhile(t *
 		o := newOrder(takes(10 * time.Millisecond))
 		p := r.process(config(t, func(cfg *consumer.Config) {
 			cfg.Workers, cfg.Tenants.MaxInFlight, cfg.Tenants.Queue = 4, 1, 40
+			cfg.Buffer.TargetDelay = time.Minute // it is about the marks
 		}), o)
 		var ids []string
 		for round := range 5 { // floods, and a trickle between them that it keeps up with

@@ -133,6 +133,12 @@ func (b *budget) Next(now time.Time, n int) (time.Time, bool) {
 	return now.Add(time.Second), true
 }
 
+func (b *budget) Refund(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tokens += n
+}
+
 func TestASharedRateIsAskedForByItsName(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r, h, b := newRig(t), record(nil), &budget{tokens: 3}
@@ -143,7 +149,7 @@ func TestASharedRateIsAskedForByItsName(t *testing.T) {
 		r.run(config(t, func(cfg *consumer.Config) {
 			cfg.Downstreams = map[string]consumer.Downstream{"billing": {Rate: rate, SharedRate: true}}
 			cfg.SharedRate = func(key string, got limiter.Rate) (consumer.RateLimiter, error) {
-				if key != "billing" || got != rate {
+				if key != "downstream:billing" || got != rate {
 					t.Errorf("asked for %q at %v", key, got)
 				}
 				return b, nil

@@ -51,12 +51,14 @@ func (cfg Config) validate() error {
 	between(&c, "Workers", cfg.Workers, 1, maxWorkers)
 	between(&c, "Buffer.Messages", cfg.Buffer.Messages, minBufferMsgs, maxBufferMsgs)
 	c.that(cfg.Buffer.Bytes >= minBufferBytes, "Buffer.Bytes is %d, must be at least %d", cfg.Buffer.Bytes, minBufferBytes)
+	between(&c, "Buffer.TargetDelay", cfg.Buffer.TargetDelay, time.Millisecond, 24*time.Hour)
 	between(&c, "AckWait", cfg.AckWait, minAckWait, 24*time.Hour)
 	between(&c, "DrainTimeout", cfg.DrainTimeout, 0, 24*time.Hour)
 	c.that(cfg.Overflow.MaxBytes == -1 || cfg.Overflow.MaxBytes > 0, "Overflow.MaxBytes is %d, must be positive, or -1 for no bound", cfg.Overflow.MaxBytes)
 	c.that(cfg.DeadLetter.MaxBytes == -1 || cfg.DeadLetter.MaxBytes > 0, "DeadLetter.MaxBytes is %d, must be positive, or -1 for no bound", cfg.DeadLetter.MaxBytes)
 	cfg.Retry.validate(&c)
 	cfg.Tenants.validate(&c, "Tenants")
+	c.that(!cfg.Tenants.SharedRate || cfg.SharedRate != nil, "Tenants.SharedRate is true, must not be without Config.SharedRate")
 	cfg.validateDownstreams(&c)
 	return c.err()
 }
@@ -84,6 +86,8 @@ func (p TenantPolicy) validate(c *check, field string) {
 	between(c, field+".MaxInFlight", p.MaxInFlight, 0, maxWorkers)
 	if p.Rate != (limiter.Rate{}) {
 		c.rate(field+".Rate", p.Rate)
+	} else {
+		c.that(!p.SharedRate, "%s.SharedRate is true, must not be without %s.Rate", field, field)
 	}
 	c.that(slices.Contains(OverflowPolicies(), p.OnOverflow), "%s.OnOverflow is %q, must be one of %q", field, p.OnOverflow, OverflowPolicies())
 }

@@ -6,8 +6,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/spillwaymq/spillway/breaker"
-	"github.com/spillwaymq/spillway/limiter"
 	"github.com/spillwaymq/spillway/tenants"
 )
 
@@ -51,9 +49,9 @@ func (c *Consumer) linger() (job, bool) {
 // other.
 func (c *Consumer) runJob(j job) (next job, ok bool) {
 	d := j.Value
-	p, ok := d.route.state.acquire(j.Started)
+	p, until, ok := c.acquire(j)
 	if !ok {
-		return c.notNow(j)
+		return c.notNow(j, until)
 	}
 	var deadline time.Time
 	if d.route.Timeout > 0 {
@@ -65,7 +63,7 @@ func (c *Consumer) runJob(j job) (next job, ok bool) {
 	if c.leases.mayBeLost(j.Started.Sub(j.Arrived)) && c.leases.isLost(d, j.Started) {
 		c.inFlight.Add(-1)
 		d.started.Store(0)
-		d.route.state.release(p, j.Started, limiter.Ignore, breaker.Ignored)
+		d.route.state.unused(p, j.Started)
 		c.handBack(d, handBackDelay, OutcomeHandBack) // sends nothing, unless it was delivered to us again
 		return c.queues.DoneNext(j.Started, j)
 	}
@@ -76,10 +74,10 @@ func (c *Consumer) runJob(j job) (next job, ok bool) {
 	return c.queues.DoneNext(now, j)
 }
 
-// notNow puts a message back whose downstream has closed since it was scheduled: it has
-// not run, so nobody pays for it.
-func (c *Consumer) notNow(j job) (next job, ok bool) {
-	if !c.queues.Return(j.Started, j) {
+// notNow puts a message back whose downstream has closed since it was scheduled, or whose
+// tenant has no token of its shared rate before until: it has not run, so nobody pays for it.
+func (c *Consumer) notNow(j job, until time.Time) (next job, ok bool) {
+	if !c.queues.ReturnUntil(j.Started, j, until) {
 		c.giveBack(j.Value) // the queues are closed: it is ours again
 	}
 	return c.queues.TryNext(time.Now())

@@ -27,12 +27,20 @@ func (s *scheduler) admit(now int64, q *queue, size int) error {
 	if s.full(size) {
 		return ErrFull
 	}
-	l := q.tenant.limits
-	fits := q.depth == 0 || int64(size) <= l.bytes-q.bytes
-	if q.mode == normal && !fits {
-		s.raise(now, q)
+	fits := q.depth == 0 || int64(size) <= q.tenant.limits.bytes-q.bytes
+	if q.mode == normal && fits && (s.soft.Delay == 0 || q.depth == 0 && s.ready(q)) {
+		return nil
 	}
-	s.review(now, q)
+	return s.admitTo(now, q, fits)
+}
+
+// admitTo is admit for a queue that may be shedding or holding, or has to be.
+func (s *scheduler) admitTo(now int64, q *queue, fits bool) error {
+	l, r := q.tenant.limits, s.roomOf(q)
+	if q.mode == normal && (!fits || r.limited && r.full(q)) {
+		s.raise(now, q, r)
+	}
+	s.review(now, q, r)
 	switch {
 	case q.mode == shedding:
 		return ErrShed
@@ -47,10 +55,11 @@ func (s *scheduler) full(size int) bool {
 	return s.queued >= s.maxQueued || int64(size) > s.maxBytes-s.bytes
 }
 
-// mark is for a queue that an item was pushed to: it may be at its high mark now.
+// mark is for a queue that an item was pushed to: it may be at its high mark now. Whether it
+// is at the soft bound matters when the next one comes.
 func (s *scheduler) mark(now int64, q *queue) {
 	if l := q.tenant.limits; q.mode == normal && (q.depth >= l.high || q.bytes >= l.highBytes) {
-		s.raise(now, q)
+		s.raise(now, q, room{})
 	}
 }
 
@@ -73,7 +82,7 @@ func (s *scheduler) add(now int64, q *queue, size int) uint64 {
 func (s *scheduler) restore(now int64, q *queue, size int, order uint64) {
 	q.order = order
 	if q.class.heap.has(q.id) {
-		q.class.heap.put(q.id, key{rankOf(q.tenant.tag), order})
+		s.seat(q)
 	}
 	s.count(now, q, size)
 	s.mark(now, q)
@@ -91,6 +100,9 @@ func (s *scheduler) count(now int64, q *queue, size int) {
 	q.depth++
 	s.depths.rose(q.depth)
 	q.bytes += n
+	if q.class.heap.has(q.id) {
+		s.tally(q.class, 1, n)
+	}
 	if q.depth == 1 {
 		q.last, q.left = now, false
 		s.enter(q)
@@ -111,16 +123,14 @@ func (s *scheduler) remove(now int64, q *queue, size int, next uint64) {
 	q.bytes -= n
 	q.order = next
 	q.depart(now)
-	if q.depth == 0 {
-		q.class.heap.remove(q.id)
+	if q.class.heap.has(q.id) {
+		if q.depth == 0 {
+			q.class.heap.remove(q.id)
+		}
+		s.tally(q.class, -1, -n)
 	}
-	if q.mode == normal {
-		return
-	}
-	if l := q.tenant.limits; q.depth <= l.low && q.bytes <= l.lowBytes {
-		s.leave(q, normal)
-	} else {
-		s.review(now, q)
+	if q.mode != normal {
+		s.review(now, q, s.roomOf(q))
 	}
 }
 
@@ -145,9 +155,16 @@ func (q *queue) depart(now int64) {
 	q.last, q.left = now, q.depth > 0
 }
 
-// raise is for a normal queue that has come to its high mark.
-func (s *scheduler) raise(now int64, q *queue) {
-	switch l := q.tenant.limits; {
+// raise is for a normal queue that has come to its high mark, as r has it.
+func (s *scheduler) raise(now int64, q *queue, r room) {
+	l := q.tenant.limits
+	if r.limited {
+		s.tighten(q, l.hold)
+	}
+	switch {
+	case r.limited && l.hold: // the source stops until there is room, whatever becomes of q
+	case r.limited:
+		q.mode = shedding
 	case l.hold:
 		q.mode = holding
 		s.holds++
@@ -170,10 +187,17 @@ func (s *scheduler) leave(q *queue, to mode) {
 	q.mode = to
 }
 
-// review lets a queue that holds shed if it did not keep its pledge. It sheds until its
-// low mark then, however fast it is: order is more than pace.
-func (s *scheduler) review(now int64, q *queue) {
-	if q.mode == holding && !q.tenant.limits.hold && now >= q.pledge() {
+// review lets a queue be normal again that is down to its low mark, as r has it, and one
+// shed that holds and did not keep its pledge. That one sheds until its low mark, however
+// fast it is: order is more than pace.
+func (s *scheduler) review(now int64, q *queue, r room) {
+	if q.mode == normal {
+		return
+	}
+	switch {
+	case r.relieved(q):
+		s.leave(q, normal)
+	case q.mode == holding && !q.tenant.limits.hold && now >= q.pledge():
 		s.leave(q, shedding)
 	}
 }
@@ -186,7 +210,7 @@ func (s *scheduler) reviewDue(now int64) {
 			return
 		}
 		q := s.queues[e.id]
-		if s.review(now, q); q.mode == holding {
+		if s.review(now, q, s.roomOf(q)); q.mode == holding {
 			s.pledges.put(e.id, key{order: uint64(max(q.pledge(), now+1))})
 		}
 	}
@@ -217,10 +241,9 @@ func (s *scheduler) apply(now int64, t *tenant, l *limits) {
 		if was {
 			s.leave(q, normal)
 		}
-		high := q.depth >= l.high || q.bytes >= l.highBytes
-		low := q.depth <= l.low && q.bytes <= l.lowBytes
-		if q.depth > 0 && (high || was && !low) {
-			s.raise(now, q)
+		r := s.roomOf(q)
+		if q.depth > 0 && (r.full(q) || was && !r.relieved(q)) {
+			s.raise(now, q, r)
 		}
 	}
 	s.dryUp(now, t)

@@ -18,6 +18,15 @@ type class struct {
 	queued   int
 	running  int
 	bytes    int64
+
+	ready      int     // items in heap, which wait for nothing but their turn
+	readyBytes int64   // of these
+	cost       float64 // mean service time, ns; 0: not measured
+	paced      float64 // most items that start in a ns, as far as the soft bound is concerned; 0: not known
+	burst      float64 // and at once
+	learned    int     // items that cost is the mean service time of, up to costMemory
+	tight      bool    // a queue of it got less than its marks, by the soft bound
+	pressed    bool    // for that reason the source is to be stopped
 }
 
 // unbounded is class.left of a class that is simply open.
@@ -51,7 +60,7 @@ func (s *scheduler) classOf(name string) *class {
 func (s *scheduler) started(c *class) {
 	c.running++
 	if c.left > 0 {
-		c.left--
+		s.setLeft(c, c.left-1)
 	}
 	s.turn(c)
 }
@@ -91,20 +100,31 @@ func (q *Queues[T]) SetOpen(name string, open bool) {
 	if open {
 		left = unbounded
 	}
-	q.change(name, func(c *class) { c.left = left })
+	q.change(name, func(c *class) { q.s.setLeft(c, left) })
 }
 
 // OpenFor opens a class for n items: when as many have started it is closed again, before
 // anybody can start another. It is for what must be had one by one, as a probe of a service
 // that was down; n replaces what was left of an earlier one.
 func (q *Queues[T]) OpenFor(name string, n int) {
-	q.change(name, func(c *class) { c.left = max(0, n) })
+	q.change(name, func(c *class) { q.s.setLeft(c, max(0, n)) })
 }
 
 // SetLimit lets at most n items of a class run at once; 0 or less is no bound, as at first.
 // If more are running already, nothing of it starts until fewer than n are.
 func (q *Queues[T]) SetLimit(name string, n int) {
 	q.change(name, func(c *class) { c.limit = max(0, n) })
+}
+
+// SetPace says that no more than r of a class start in a time, for the soft bound only: it
+// keeps nothing from starting. The zero Rate is not known.
+func (q *Queues[T]) SetPace(name string, r Rate) {
+	q.change(name, func(c *class) {
+		c.paced, c.burst = 0, 0
+		if r, err := r.withDefaults(); err == nil && r.Events > 0 {
+			c.paced, c.burst = r.perNano(), float64(r.Burst)
+		}
+	})
 }
 
 // change requires that f neither blocks nor calls anybody.

@@ -13,6 +13,9 @@ type Config struct {
 	Messages int   // most items queued over all tenants; default 4096
 	Bytes    int64 // most bytes queued over all tenants; default 64 MiB
 
+	// Soft bounds what waits, by time, beyond the marks of each queue. Default: not at all.
+	Soft Soft
+
 	// Default is the policy of every tenant, as far as PolicyFor does not change it.
 	Default Policy
 
@@ -53,6 +56,11 @@ type Policy struct {
 	MaxInFlight int     // most items running at once; 0: no bound
 	Rate        Rate    // how many items may start in a time; zero: no bound
 
+	// SharedRate says that Rate holds beyond these Queues, and that its tokens are counted
+	// elsewhere: whoever has a Job asks there, by Job.SharedRate, and puts the item back with
+	// ReturnUntil if there is none. It must not be without Rate.
+	SharedRate bool
+
 	// Hold makes a queue at its high mark accept what still comes, up to the total bounds,
 	// and report Holding until it is at its low mark, instead of shedding.
 	Hold bool
@@ -88,6 +96,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.Bytes = orDefault(c.Bytes, defaultBytes)
 	c.Cost = orDefault(c.Cost, defaultCost)
 	c.Forget = orDefault(c.Forget, defaultForget)
+	var serr error
+	c.Soft, serr = c.Soft.withDefaults(c.Messages, c.Bytes)
+	err = errors.Join(err, serr)
 	p, perr := c.Default.withDefaults(c.Messages, c.Bytes)
 	if perr != nil {
 		perr = fmt.Errorf("Config.Default: %w", perr)
@@ -113,6 +124,9 @@ func (p Policy) withDefaults(messages int, bytes int64) (Policy, error) {
 	var rerr error
 	p.Rate, rerr = p.Rate.withDefaults()
 	err = errors.Join(err, rerr)
+	if p.SharedRate && p.Rate == (Rate{}) {
+		err = errors.Join(err, errors.New("Policy.SharedRate is true: must not be without Policy.Rate"))
+	}
 	if !(p.High > 0 && p.High <= 1) {
 		err = errors.Join(err, fmt.Errorf("Policy.High is %v: must be above 0 and at most 1", p.High))
 	}
@@ -148,8 +162,8 @@ type limits struct {
 	weight                     float64
 	cap                        int
 	policy                     Rate
-	rate, burst                float64 // of policy: tokens per ns, and the most there are; 0: no rate
-	hold, paused               bool
+	rate, burst                float64 // of policy: tokens per ns, and the most there are; 0: no rate, or a shared one
+	shared, hold, paused       bool
 }
 
 // limits requires that p is valid and has its defaults.
@@ -158,10 +172,10 @@ func (p Policy) limits() *limits {
 		queue: p.Queue, bytes: p.Bytes,
 		high: int(max(1, math.Ceil(p.High*float64(p.Queue)))), highBytes: p.Bytes,
 		within: int64(p.HoldWithin), weight: p.Weight, cap: p.MaxInFlight,
-		hold: p.Hold, paused: p.Paused,
+		policy: p.Rate, shared: p.SharedRate, hold: p.Hold, paused: p.Paused,
 	}
-	if p.Rate.Events > 0 {
-		l.policy, l.rate, l.burst = p.Rate, p.Rate.perNano(), float64(p.Rate.Burst)
+	if p.Rate.Events > 0 && !p.SharedRate {
+		l.rate, l.burst = p.Rate.perNano(), float64(p.Rate.Burst)
 	}
 	if p.High < 1 {
 		l.highBytes = max(1, int64(math.Ceil(p.High*float64(p.Bytes))))

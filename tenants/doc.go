@@ -24,7 +24,9 @@
 // opens it for so many items, SetLimit bounds how many of it run at once. What is queued runs
 // if its class is open and below its limit, its tenant is not paused, has less running than
 // its MaxInFlight and a token of its Rate, and no Requeue has delayed the queue. What finds,
-// once it was started, that it cannot run after all goes back by Return, and nobody pays.
+// once it was started, that it cannot run after all goes back by Return, and nobody pays. So
+// does, by ReturnUntil, what finds no token of a rate that is counted elsewhere, which is
+// Policy.SharedRate: its tenant waits until there may be one.
 //
 // Classes are named by the program and never forgotten; meant are some tens at most.
 // Tenants are named by whoever sends, so their number is bounded: the busy ones by what

@@ -20,6 +20,7 @@ type model struct {
 	left        map[string]int // how many of a class may still start; absent: any number
 	limit       map[string]int
 	rates       map[string]*modelRate
+	starved     map[string]time.Time // tenants of shared rates, until when
 	running     []modelRun
 	ended       []modelRun
 	total, size int
@@ -45,7 +46,7 @@ const (
 func newModel(t *rapid.T) *model {
 	m := &model{
 		now: start, queues: map[modelKey]*modelQueue{},
-		policy: map[string]Policy{}, left: map[string]int{}, limit: map[string]int{}, rates: map[string]*modelRate{},
+		policy: map[string]Policy{}, left: map[string]int{}, limit: map[string]int{}, rates: map[string]*modelRate{}, starved: map[string]time.Time{},
 	}
 	c := Config{Messages: modelMessages, Bytes: modelBytes, Forget: 3 * time.Millisecond, Default: m.of("")}
 	var err, err2 error
@@ -202,7 +203,7 @@ func (m *model) waits(k modelKey) Wait {
 		return WaitPaused
 	case p.MaxInFlight > 0 && m.inFlight(k.tenant) >= p.MaxInFlight:
 		return WaitCap
-	case m.dry(k.tenant):
+	case m.dry(k.tenant), m.starved[k.tenant].After(m.now):
 		return WaitRate
 	case q.gate.After(m.now):
 		return WaitDelayed
@@ -286,6 +287,23 @@ func (m *model) giveBack(t *rapid.T) {
 	}
 }
 
+// giveBackUntil is giveBack for an item that has found no token of a shared rate.
+func (m *model) giveBackUntil(t *rapid.T) {
+	r := m.end(t)
+	k := modelKey{r.real.Tenant, r.real.Class}
+	until := m.now.Add(time.Duration(rapid.IntRange(-1, 4).Draw(t, "in")) * time.Millisecond)
+	m.real.ReturnUntil(m.now, r.real, until)
+	m.keeps.ReturnUntil(m.now, r.keeps, until)
+	m.putBack(k, r)
+	if m.of(k.tenant).SharedRate {
+		if until.After(m.now) {
+			m.starved[k.tenant] = until
+		}
+	} else if rate := m.rates[k.tenant]; rate != nil {
+		rate.spend(m.now, -1)
+	}
+}
+
 func (m *model) putBack(k modelKey, r modelRun) {
 	q := m.queue(k)
 	at := 0
@@ -307,12 +325,17 @@ func (m *model) setPolicy(t *rapid.T) {
 	}
 	burst := rapid.IntRange(0, 2).Draw(t, "burst") // 0: no rate
 	if burst > 0 {
+		p.SharedRate = rapid.Bool().Draw(t, "shared")
 		p.Rate = Rate{Events: 1, Per: time.Duration(modelToken), Burst: burst}
 	}
 	if err := errors.Join(m.real.SetPolicyAt(m.now, k.tenant, p), m.keeps.SetPolicyAt(m.now, k.tenant, p)); err != nil {
 		t.Fatal(err)
 	}
 	m.policy[k.tenant] = p
+	delete(m.starved, k.tenant)
+	if p.SharedRate {
+		burst = 0 // of ours
+	}
 	m.setRate(k.tenant, int64(burst)*modelToken)
 	for other, q := range m.queues {
 		if other.tenant == k.tenant {
@@ -321,7 +344,8 @@ func (m *model) setPolicy(t *rapid.T) {
 	}
 }
 
-// setRate keeps the tokens there are; who had no rate begins with a full bucket.
+// setRate keeps the tokens there are; who had no rate, or a full bucket, begins with a full
+// one.
 func (m *model) setRate(tenant string, burst int64) {
 	r := m.rates[tenant]
 	switch {
@@ -331,6 +355,9 @@ func (m *model) setRate(tenant string, burst int64) {
 		m.rates[tenant] = &modelRate{burst, burst, m.now}
 	default:
 		r.spend(m.now, 0)
+		if r.tokens == r.burst {
+			r.tokens = burst
+		}
 		r.tokens, r.burst = min(r.tokens, burst), burst
 	}
 }
@@ -363,7 +390,29 @@ func (m *model) wait(t *rapid.T) {
 	m.now = m.now.Add(time.Duration(rapid.IntRange(1, 4000).Draw(t, "µs")) * time.Microsecond)
 }
 
+// checkReady checks the sums of what is ready by counting it.
+func (m *model) checkReady(t *rapid.T) {
+	items, bytes := 0, int64(0)
+	for _, c := range m.real.s.classes {
+		ready := 0
+		for _, e := range c.heap.entries {
+			q := m.real.s.queues[e.id]
+			ready += q.depth
+			if c.left != 0 {
+				items, bytes = items+q.depth, bytes+q.bytes
+			}
+		}
+		if c.ready != ready {
+			t.Fatalf("class %s has %d ready, counted as %d", c.name, ready, c.ready)
+		}
+	}
+	if s := m.real.s; s.readyItems != items || s.readyBytes != bytes {
+		t.Fatalf("%d items of %d bytes are ready, counted as %d of %d", items, bytes, s.readyItems, s.readyBytes)
+	}
+}
+
 func (m *model) check(t *rapid.T) {
+	m.checkReady(t)
 	if v := m.real.s.v; v < m.v || math.IsNaN(v) {
 		t.Fatalf("virtual time fell from %v to %v", m.v, v)
 	} else {
@@ -428,7 +477,7 @@ func TestQueuesDoAsTheModelWhoeverIsForgotten(t *testing.T) {
 			"push": m.push, "push again": m.push, "take": m.take, "take again": m.take,
 			"done": m.done, "done again": m.doneAgain, "requeue": m.requeue,
 			"set policy": m.setPolicy, "set open": m.setOpen, "open for": m.openFor, "set limit": m.setLimit,
-			"give back": m.giveBack, "wait": m.wait, "": m.check,
+			"give back": m.giveBack, "give back until": m.giveBackUntil, "wait": m.wait, "": m.check,
 		})
 	})
 }

@@ -14,8 +14,18 @@ type Job[T any] struct {
 	Arrived       time.Time // as given to Push
 	Started       time.Time
 
-	run int32
-	gen uint32
+	shared *Rate // of its tenant; nil: it has none that is shared
+	run    int32
+	gen    uint32
+}
+
+// SharedRate returns the Rate of the Job's tenant as of its start, if it has Policy.SharedRate:
+// then the item may run only with a token of it.
+func (j Job[T]) SharedRate() (r Rate, ok bool) {
+	if j.shared == nil {
+		return Rate{}, false
+	}
+	return *j.shared, true
 }
 
 // Next returns the item whose turn it is, as soon as there is one that may run. It
@@ -95,6 +105,9 @@ func (q *Queues[T]) take(now time.Time) (Job[T], bool) {
 		Tenant: qu.tenant.name, Class: qu.class.name,
 		Value: n.value, Size: n.size, Arrived: n.arrived, Started: now,
 	}
+	if l := qu.tenant.limits; l.shared {
+		j.shared = &l.policy
+	}
 	j.run = q.s.dispatch(at, qu, n.size, n.behind)
 	j.gen = q.s.runs[j.run].gen
 	q.store.put(n)
@@ -138,7 +151,8 @@ func (q *Queues[T]) DoneNext(now time.Time, j Job[T]) (Job[T], bool) {
 // done requires mu.
 func (q *Queues[T]) done(now time.Time, j Job[T]) {
 	at := q.tick(now)
-	if qu, _, ok := q.s.finish(at, j.run, j.gen); ok {
+	if qu, r, ok := q.s.finish(at, j.run, j.gen); ok {
+		qu.class.learn(service(at - r.start))
 		qu.tenant.finished++
 		q.s.settle(at, qu.tenant)
 	}

@@ -49,20 +49,20 @@ func TestPutDoesNotMakeAQueueShed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, over := q.Space("a", "x"); over {
+	if q.Room("a", "x").Over {
 		t.Error("it sheds")
 	}
 }
 
-func TestSpaceIsWhatAQueueTakesBeforeItsHighMark(t *testing.T) {
+func TestRoomIsWhatAQueueTakesBeforeItsHighMark(t *testing.T) {
 	q, err := tenants.NewQueues[int](tenants.Config{Default: tenants.Policy{Queue: 8, High: 0.5, Low: 0.25}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := func(space int, isOver bool) {
 		t.Helper()
-		if got, over := q.Space("a", "x"); got != space || over != isOver {
-			t.Errorf("space %d, over %v; want %d, %v", got, over, space, isOver)
+		if r := q.Room("a", "x"); r.Items != space || r.Over != isOver {
+			t.Errorf("%+v, want %d items, over %v", r, space, isOver)
 		}
 	}
 	want(4, false) // of a tenant that is not known
@@ -127,7 +127,7 @@ func TestOnReliefTellsThatAQueueEndedToHoldThoughAnotherStillDoes(t *testing.T) 
 		if relieved != want {
 			t.Fatalf("told %d times when %d queues have ended to hold", relieved, want)
 		}
-		if _, over := q.Space("a", "x"); want > 0 && over {
+		if want > 0 && q.Room("a", "x").Over {
 			t.Fatal("a still holds")
 		}
 		j, _ := q.TryNext(now)

@@ -109,23 +109,6 @@ func (q *Queues[T]) PutAt(now time.Time, tenant, class string, v T, size int) er
 	return nil
 }
 
-// Space returns how many items the queue of a tenant in a class takes before it is at its
-// high mark, and whether it is shedding or holding, in which case it takes none.
-func (q *Queues[T]) Space(tenant, class string) (items int, over bool) {
-	q.mu.Lock()
-	defer q.unlock()
-	t := q.s.tenants[tenant]
-	if t == nil {
-		return q.defLimits.high, false
-	}
-	for _, qu := range t.queues {
-		if qu.class.name == class {
-			return max(t.limits.high-qu.depth, 0), qu.mode != normal
-		}
-	}
-	return t.limits.high, false
-}
-
 // push is PushAt; whether a refusal counts is for the caller to say.
 func (q *Queues[T]) push(now time.Time, tenant, class string, v T, size int, counts bool) error {
 	size = max(0, size)
@@ -277,12 +260,7 @@ func (q *Queues[T]) Close() []T {
 			continue
 		}
 		for _, qu := range t.queues {
-			for l := q.list(qu); l.head != nil; t.returned++ {
-				n := l.pop()
-				left = append(left, n.value)
-				q.s.remove(q.now, qu, n.size, 0)
-				q.store.put(n)
-			}
+			left = q.empty(qu, left)
 		}
 	}
 	q.sealed, q.closed = true, true

@@ -101,9 +101,10 @@ func (s *scheduler) refund(now int64, t *tenant) {
 }
 
 // refill is for a tenant that is about to have other limits: it keeps its tokens, as many
-// as the new bucket holds. Who had no rate begins with a full one.
+// as the new bucket holds. Who had no rate begins with a full one, and so does who had a full
+// one, which may have been forgotten and be met again with the new limits.
 func (s *scheduler) refill(now int64, t *tenant, to *limits) {
-	if t.limits.rate == 0 {
+	if t.limits.isFull(t.bucket, now) {
 		t.bucket = to.fullBucket(now)
 		return
 	}
@@ -122,6 +123,31 @@ func (s *scheduler) dryUp(now int64, t *tenant) {
 	}
 	wait := min((1-t.bucket.tokens)/l.rate, maxTime/2)
 	s.dry.put(t.id, key{order: uint64(max(now, t.bucket.at) + max(1, int64(math.Ceil(wait))))})
+}
+
+// ReturnUntil is Return for an item whose tenant has a shared rate without a token before
+// at: nothing of the tenant starts until then, and WaitRate is why. Others pass it by. If the
+// tenant's rate is not shared any more, it is Return.
+func (q *Queues[T]) ReturnUntil(now time.Time, j Job[T], at time.Time) bool {
+	q.mu.Lock()
+	defer q.unlock()
+	tick := q.tick(now)
+	qu, r, ok := q.s.undo(tick, j.run, j.gen)
+	if !ok {
+		return false
+	}
+	q.s.starve(tick, qu.tenant, q.at(at))
+	return q.putBack(tick, qu, r, j, tick)
+}
+
+// starve lets nothing of t, whose shared rate has no token, start before at.
+func (s *scheduler) starve(now int64, t *tenant, at int64) {
+	if !t.limits.shared || at <= now {
+		return
+	}
+	t.dry = true
+	s.dry.put(t.id, key{order: uint64(at)})
+	s.withdraw(t)
 }
 
 // wet lets the tenants run whose token has come.

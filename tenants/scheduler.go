@@ -26,10 +26,14 @@ type scheduler struct {
 	queued, running, holds int
 	eased                  bool // a queue ended to shed or hold, which is not announced yet
 	bytes                  int64
+	readyItems             int   // in heaps of classes of which something may start
+	readyBytes             int64 // of these
+	jammed                 bool  // a queue that may not start got less than its marks, by the soft bound
 	depths                 depths
 
 	maxQueued   int
 	maxBytes    int64
+	soft        Soft
 	cost        float64
 	forgetAfter int64
 	idle        int // tenants with nothing queued or running
@@ -62,7 +66,7 @@ const (
 func newScheduler(c Config) *scheduler {
 	return &scheduler{
 		tenants:   make(map[string]*tenant),
-		maxQueued: c.Messages, maxBytes: c.Bytes,
+		maxQueued: c.Messages, maxBytes: c.Bytes, soft: c.Soft,
 		cost:        service(int64(c.Cost)),
 		forgetAfter: int64(c.Forget),
 		maxIdle:     maxIdle,
@@ -243,7 +247,7 @@ func (s *scheduler) enter(q *queue) {
 		t.tag = s.v
 		s.rekey(t)
 	}
-	q.class.heap.put(q.id, key{rankOf(t.tag), q.order})
+	s.seat(q)
 }
 
 func (s *scheduler) enterAll(t *tenant) {
@@ -261,7 +265,7 @@ func (s *scheduler) enterAll(t *tenant) {
 // withdraw takes the queues of t out of all heaps.
 func (s *scheduler) withdraw(t *tenant) {
 	for _, q := range t.queues {
-		q.class.heap.remove(q.id)
+		s.unseat(q)
 	}
 }
 
@@ -269,7 +273,7 @@ func (s *scheduler) withdraw(t *tenant) {
 func (s *scheduler) rekey(t *tenant) {
 	for _, q := range t.queues {
 		if q.class.heap.has(q.id) {
-			q.class.heap.put(q.id, key{rankOf(t.tag), q.order})
+			s.seat(q)
 		}
 	}
 }
@@ -278,7 +282,7 @@ func (s *scheduler) rekey(t *tenant) {
 func (s *scheduler) delay(now int64, q *queue, at int64) {
 	q.gate = max(q.gate, at)
 	if q.gate > now {
-		q.class.heap.remove(q.id)
+		s.unseat(q)
 		s.delayed.put(q.id, key{order: uint64(q.gate)})
 	}
 }

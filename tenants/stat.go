@@ -15,6 +15,7 @@ type Stat struct {
 	Weight      float64
 	MaxInFlight int
 	Rate        Rate
+	SharedRate  bool
 	Queue       int // most items in each of its queues
 	High        int // at how many one of them begins to shed
 	Paused      bool
@@ -155,7 +156,7 @@ func (q *Queues[T]) stat(t *tenant, room []named) (Stat, []named) {
 	st := Stat{
 		Queued: t.queued, Bytes: t.bytes, InFlight: t.running,
 		Weight: t.limits.weight, MaxInFlight: t.limits.cap, Paused: t.limits.paused,
-		Rate: t.limits.policy, Queue: t.limits.queue, High: t.limits.high,
+		Rate: t.limits.policy, SharedRate: t.limits.shared, Queue: t.limits.queue, High: t.limits.high,
 		Accepted: t.accepted, Shed: t.shed, Full: t.full,
 		Finished: t.finished, Returned: t.returned,
 		WorkerTime: t.worked, Busy: time.Duration(max(0, int64(t.running)*q.now-t.begun)), Cost: time.Duration(cost),

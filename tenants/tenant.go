@@ -21,7 +21,7 @@ type tenant struct {
 	accepted, finished, shed, full, returned uint64
 
 	bucket bucket // of its rate
-	dry    bool   // the bucket holds no token: the tenant is in the heap of those that wait for one
+	dry    bool   // its rate has no token: the tenant is in the heap of those that wait for one
 	restAt int64  // when it last had nothing queued or running
 	round  uint64 // the Reconfigure that its policy is from
 	id     int32

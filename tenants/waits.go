@@ -8,7 +8,7 @@ type Wait string
 const (
 	WaitPaused  Wait = "paused"  // Policy.Paused
 	WaitCap     Wait = "cap"     // MaxInFlight of its tenant are running
-	WaitRate    Wait = "rate"    // a token of its tenant's Rate
+	WaitRate    Wait = "rate"    // a token of its tenant's Rate, or the time that ReturnUntil has named
 	WaitDelayed Wait = "delayed" // the time that Requeue has named
 	WaitClosed  Wait = "closed"  // SetOpen or OpenFor: its class is closed
 	WaitLimit   Wait = "limit"   // SetLimit: as many of its class are running

@@ -5,53 +5,37 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
-	"strconv"
-	"sync"
 	"time"
 
-	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/demo"
-	"github.com/spillwaymq/spillway/consumer"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/terminal"
+	"github.com/spillwaymq/spillway/examples/endtoend/story"
 )
 
-// accountTimeout bounds how long the demo looks for what was not handled.
-const accountTimeout = 10 * time.Second
-
+// demoCommand tells the story of examples/endtoend.
 type demoCommand struct {
-	Duration time.Duration `help:"How long; 0 is until Ctrl-C."`
-	Listen   string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the operations endpoint listens (default ${default})."`
+	Duration time.Duration `default:"1m" help:"How long the three scenes take together; 0 is again and again until Ctrl-C (default ${default})."`
+	Listen   string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the operations page listens (default ${default})."`
 }
-
-// demoFile is the config of the demo. The placeholders are the address of the
-// endpoint, the URL of the downstream and this program.
-const demoFile = `
-nats: {url: "nats://127.0.0.1:0"}
-stream: JOBS
-durable: worker
-subjects: [jobs.>]
-tenant: {subject_token: 2}
-workers: 8
-tenants: {default: {queue: 64}}
-handlers:
-  - {subject: "jobs.*.invoice", downstream: billing, http: {url: %s}}
-  - {subject: "jobs.*.export", downstream: exports, exec: {command: [%s, version]}}
-  - {subject: "jobs.*.log", downstream: logs, discard: {delay: 1ms}}
-ops: {listen: %s}
-drain_timeout: 10s
-`
 
 // Validate is called by kong.
 func (d *demoCommand) Validate() error {
-	if d.Duration < 0 {
-		return fmt.Errorf("--duration is %v, must not be negative", d.Duration)
+	if d.Duration < 0 || d.Duration > maxDemo {
+		return fmt.Errorf("--duration is %v, must be from 0 to %v", d.Duration, maxDemo)
 	}
 	return nil
 }
 
-// Run shows the demo until it is over, and then what became of every message.
+const (
+	minScene = 100 * time.Millisecond
+	maxDemo  = 3 * time.Hour
+)
+
+// Run shows the story until it is over, and then what was seen and what became of every job.
 func (d *demoCommand) Run(p *process) error {
-	log := slog.New(slog.DiscardHandler) // it would write over the numbers
 	dir, remove, err := scratch()
 	if err != nil {
 		return err
@@ -62,96 +46,64 @@ func (d *demoCommand) Run(p *process) error {
 		remove()
 		p.exit(code)
 	}
+	log := slog.New(slog.DiscardHandler) // it would write over the numbers
 	ctx, release := untilSignal(context.Background(), &tidy, log, nil)
 	defer release()
-	if d.Duration > 0 {
-		limited, cancel := context.WithTimeout(ctx, d.Duration)
-		defer cancel()
-		ctx = limited
-	}
-	scene := demo.NewScene(time.Now(), d.Duration)
-	downstream, err := demo.StartDownstream(scene)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = downstream.Close() }()
-	cfg, err := d.config(downstream.URL())
-	if err != nil {
-		return err
-	}
-	link, closeLink, err := (&runCommand{Embedded: dir}).connect(cfg, log)
-	if err != nil {
-		return err
-	}
-	defer closeLink()
-	return d.play(ctx, p, &stage{cfg: cfg, link: link, scene: scene, tally: demo.NewTally(), log: log})
-}
-
-// scratch makes a directory for the embedded server. remove may be called again, by
-// others too, and returns when nothing is left, also while the server still writes: it
-// finds its directory no more.
-func scratch() (dir string, remove func(), err error) {
-	dir, err = os.MkdirTemp("", "spillway-demo-")
-	if err != nil {
-		return "", nil, err
-	}
-	return dir, sync.OnceFunc(func() {
-		gone := dir + "-ended"
-		if os.Rename(dir, gone) != nil {
-			gone = dir
-		}
-		_ = os.RemoveAll(gone) // nobody is left to be told
-	}), nil
-}
-
-func (d *demoCommand) config(downstream string) (*config.Config, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	text := fmt.Sprintf(demoFile, strconv.Quote(downstream), strconv.Quote(program), strconv.Quote(d.Listen))
-	cfg, err := config.Parse("demo", []byte(text), config.Sources{})
-	if err != nil {
-		return nil, &usageError{err}
-	}
-	return cfg, nil
-}
-
-// play runs the consumer and the traffic. The traffic ends first, so that the drain
-// has an end to come to.
-func (d *demoCommand) play(ctx context.Context, p *process, s *stage) error {
-	c, closeHandlers, err := s.consumer(p.environ)
-	if err != nil {
-		return err
-	}
-	defer closeHandlers()
-	endpoint, err := startOps(s.cfg.Ops, "", c, s.log)
+	page, err := net.Listen("tcp", d.Listen)
 	if err != nil {
 		return fmt.Errorf("%w (give another address with --listen)", err)
 	}
-	defer endpoint.close()
-	fmt.Fprintf(p.stdout, "%d tenants publish, %d workers share the work; Ctrl-C ends it.\n", len(demo.Tenants()), s.cfg.Workers)
-	fmt.Fprintf(p.stdout, "http://%s/ has metrics and state, %s the messages.\n\n", endpoint.addr, s.link.Conn.ConnectedUrl())
-	demo.Announce(p.stdout, d.Duration)
-	fmt.Fprintln(p.stdout)
-
-	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopWork()
-	ended := make(chan error, 1)
-	go func() {
-		defer close(ended)
-		ended <- c.Run(working)
-	}()
-	err = s.traffic(ctx, p, c, ended)
-	if err == nil {
-		fmt.Fprintln(p.stdout, "\nThe tenants have stopped; draining. Ctrl-C ends it at once.")
+	link, closeLink, err := startDemoNATS(dir, log)
+	if err != nil {
+		return errors.Join(err, page.Close())
 	}
-	stopWork()
-	if worked := <-ended; worked != nil && !errors.Is(worked, consumer.ErrDrainTimeout) {
-		err = errors.Join(err, worked)
-	}
+	defer closeLink()
+	fmt.Fprintf(p.stdout, "http://%s/ is the page, %s has the messages. Ctrl-C ends the demo.\n\n", page.Addr(), link.Conn.ConnectedUrl())
+	summary, err := story.Run(ctx, story.Config{
+		JetStream: link.JetStream,
+		Page:      page,
+		Scene:     max(d.Duration/time.Duration(len(story.Scenes())), minScene),
+		Endless:   d.Duration == 0,
+		Show:      demoView(p.stdout),
+		Logger:    log,
+	})
 	if err != nil {
 		return err
 	}
-	return s.account(p, c)
+	fmt.Fprintln(p.stdout)
+	if err := summary.WriteText(p.stdout); err != nil {
+		return err
+	}
+	if lost := summary.Account.Lost; lost > 0 {
+		return fmt.Errorf("%d jobs were lost: this is a bug, please report it", lost)
+	}
+	return nil
+}
+
+// demoView draws on a terminal, and writes lines elsewhere.
+func demoView(f *os.File) func(story.Moment) {
+	if !terminal.Is(f) || os.Getenv("TERM") == "dumb" {
+		return story.Lines(f)
+	}
+	screen := &demo.Screen{W: f, Size: func() (columns, rows int) { return terminal.Size(f) }}
+	return func(m story.Moment) { screen.Draw(m.Table()) }
+}
+
+// startDemoNATS starts a server with its streams in dir, on a free port.
+func startDemoNATS(dir string, log *slog.Logger) (*natslink.Link, func(), error) {
+	server, err := natslink.StartEmbedded(dir, "nats://127.0.0.1:0", log)
+	if err != nil {
+		return nil, nil, err
+	}
+	link, err := natslink.Connect(natslink.Options{
+		URL: server.URL(), Shown: server.URL(), Name: "worker demo", Embedded: server, Logger: log,
+	})
+	if err != nil {
+		server.Close()
+		return nil, nil, err
+	}
+	return link, func() {
+		link.Close()
+		server.Close()
+	}, nil
 }

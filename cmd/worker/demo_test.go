@@ -16,7 +16,7 @@ func TestDemoLosesNothing(t *testing.T) {
 	if code != exitClean || !strings.Contains(stdout, "nothing lost") {
 		t.Errorf("exit code is %d:\n%s%s", code, stdout, stderr)
 	}
-	for _, want := range []string{"spike", "slow downstream", "acme", "umbrella"} {
+	for _, want := range []string{"NORMAL", "SPIKE", "SLOW DOWNSTREAM", "concurrency_limit", "acme", "umbrella"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("demo does not show %q:\n%s", want, stdout)
 		}
@@ -26,7 +26,7 @@ func TestDemoLosesNothing(t *testing.T) {
 func TestDemoEndsWithASignal(t *testing.T) {
 	t.Parallel() // it mostly waits
 	w := start(t, "", "demo", "--listen", "127.0.0.1:0")
-	w.awaitOutput("busy")
+	w.awaitOutput("NORMAL")
 	w.signal(syscall.SIGINT)
 	if code := w.exit(); code != exitClean {
 		t.Errorf("exit code is %d:\n%s", code, w.errors())
@@ -41,7 +41,7 @@ func TestDemoLeavesNothingBehindHoweverItIsEnded(t *testing.T) {
 		tmp := t.TempDir()
 		t.Setenv("TMPDIR", tmp)
 		w := start(t, "", "demo", "--listen", "127.0.0.1:0")
-		w.awaitOutput("busy")
+		w.awaitOutput("NORMAL")
 		if left, err := os.ReadDir(tmp); err != nil || len(left) != 1 {
 			t.Fatalf("while it runs %s holds %v (%v)", tmp, left, err)
 		}

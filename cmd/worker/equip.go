@@ -13,6 +13,7 @@ import (
 type equipment struct {
 	mux   *consumer.Mux
 	token string // of the operations endpoint
+	redis string // its password, "" if the URL has it or there is none
 	close func()
 }
 
@@ -21,11 +22,12 @@ type equipment struct {
 func equip(cfg *config.Config, environ []string, log *slog.Logger) (*equipment, error) {
 	mux, closeHandlers, handlersErr := routes(cfg, environ, log, nil)
 	token, tokenErr := readToken("ops.token_file", cfg.Ops.TokenFile)
-	if err := errors.Join(handlersErr, tokenErr, natslink.CheckFiles(linkOptions(cfg, log))); err != nil {
+	password, passwordErr := readToken("redis.password_file", cfg.Redis.PasswordFile)
+	if err := errors.Join(handlersErr, tokenErr, passwordErr, natslink.CheckFiles(linkOptions(cfg, log))); err != nil {
 		if handlersErr == nil {
 			closeHandlers()
 		}
 		return nil, err
 	}
-	return &equipment{mux: mux, token: token, close: closeHandlers}, nil
+	return &equipment{mux: mux, token: token, redis: password, close: closeHandlers}, nil
 }

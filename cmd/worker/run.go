@@ -73,8 +73,13 @@ func (r *runCommand) connect(cfg *config.Config, log *slog.Logger) (*natslink.Li
 
 // work runs the consumer of cfg until ctx ends and the drain is over.
 func work(ctx context.Context, cfg *config.Config, link *natslink.Link, with *equipment, log *slog.Logger) error {
+	rates, err := openRates(cfg.Redis, with.redis, log)
+	if err != nil {
+		return err
+	}
+	defer rates.close()
 	settings := cfg.Consumer()
-	settings.Logger = log
+	settings.Logger, settings.SharedRate = log, rates.shared()
 	c, err := consumer.New(link.JetStream, settings, with.mux)
 	if err != nil {
 		return &usageError{cfg.Explain(err)}

@@ -58,7 +58,9 @@ func checkRoutes(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if _, err := consumer.New(js, cfg.Consumer(), mux); err != nil {
+	settings := cfg.Consumer()
+	settings.SharedRate = config.OwnRate
+	if _, err := consumer.New(js, settings, mux); err != nil {
 		return &usageError{cfg.Explain(err)}
 	}
 	return nil

@@ -13,6 +13,7 @@ type descs struct {
 	backlog, lagMessages, ackPending, lagSeconds               *prometheus.Desc
 	leasesExtended, leasesLost, workerSeconds, buildInfo       *prometheus.Desc
 	concurrencyLimit, breakerState, noisy                      *prometheus.Desc
+	rateDegraded, tenantRatesDegraded                          *prometheus.Desc
 
 	all []*prometheus.Desc
 }
@@ -51,6 +52,8 @@ func newDescs(constant prometheus.Labels) descs {
 	d.workerSeconds = desc("tenant_worker_seconds_total", "Time that handlers spent on a tenant.", "tenant")
 	d.concurrencyLimit = desc("concurrency_limit", "Messages that may run at once for a downstream in this process.", "downstream")
 	d.breakerState = desc("breaker_state", "State of the breaker of a downstream: 1 for the one it is in.", "downstream", "state")
+	d.rateDegraded = desc("rate_limit_degraded", "Whether the shared rate of a downstream is decided without the other processes, as Redis does not answer.", "downstream")
+	d.tenantRatesDegraded = desc("tenant_rate_limits_degraded", "Tenants whose shared rate is decided without the other processes, as Redis does not answer.")
 	d.noisy = desc("tenant_noisy", "Whether a tenant takes more than two thirds of the workers while others have work too.", "tenant")
 	d.buildInfo = desc("build_info", "Always 1; how the program was built.", "version", "goversion")
 	return d

@@ -127,21 +127,27 @@ func (m *Collector) gatherDownstreams(out *rows, s consumer.Snapshot) {
 	}
 }
 
-// gatherGuards shows the limit and the breaker of a downstream that has them.
+// gatherGuards shows the limit, the breaker and the shared rate of a downstream that has them.
 func (m *Collector) gatherGuards(out *rows, d consumer.DownstreamState) {
 	if d.Limit != nil {
 		out.gauge(m.descs.concurrencyLimit, float64(d.Limit.Limit), d.Downstream)
+	}
+	if d.RateShared {
+		out.gauge(m.descs.rateDegraded, oneIf(d.RateDegraded), d.Downstream)
 	}
 	if d.Breaker == nil {
 		return
 	}
 	for _, state := range breakerStates {
-		in := 0.0
-		if d.Breaker.State == state {
-			in = 1
-		}
-		out.gauge(m.descs.breakerState, in, d.Downstream, string(state))
+		out.gauge(m.descs.breakerState, oneIf(d.Breaker.State == state), d.Downstream, string(state))
 	}
+}
+
+func oneIf(so bool) float64 {
+	if so {
+		return 1
+	}
+	return 0
 }
 
 // gatherRuns shows the results that occurred, and success in any case.
@@ -155,6 +161,13 @@ func (m *Collector) gatherRuns(out *rows, name string, result int, d *downstream
 }
 
 func (m *Collector) gatherTenants(out *rows, s consumer.Snapshot) {
+	degraded := 0
+	for _, t := range s.Tenants {
+		if t.RateDegraded {
+			degraded++
+		}
+	}
+	out.gauge(m.descs.tenantRatesDegraded, float64(degraded))
 	for _, row := range m.tenants.scrape(s.At, s.Tenants) {
 		out.gauge(m.descs.queueDepth, float64(row.queued), row.label)
 		out.gauge(m.descs.queueBytes, float64(row.bytes), row.label)

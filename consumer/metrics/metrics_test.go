@@ -51,6 +51,8 @@ var contract = map[string]string{
 	"spillway_concurrency_limit":           "gauge downstream",
 	"spillway_breaker_state":               "gauge downstream state",
 	"spillway_tenant_noisy":                "gauge tenant",
+	"spillway_rate_limit_degraded":         "gauge downstream",
+	"spillway_tenant_rate_limits_degraded": "gauge",
 }
 
 func TestEveryMetricOfTheContractIsShownWithItsLabels(t *testing.T) {
@@ -134,6 +136,24 @@ func TestDownstreamsAreShownBeforeTheirFirstMessage(t *testing.T) {
 		`spillway_queue_wait_seconds{downstream="billing"}`:                       0,
 	})
 	w.wantNo(`spillway_handle_seconds{downstream="billing",result="panic"}`)
+}
+
+func TestTheGaugesOfDegradedRatesGoUpAndDown(t *testing.T) {
+	w := newWorker(t, metrics.Options{})
+	w.busyState()
+	w.state.Downstreams = append(w.state.Downstreams, consumer.DownstreamState{Downstream: "mail", Rate: "5/s"})
+	w.state.Tenants = append(w.state.Tenants, consumer.TenantState{Tenant: "b", RateShared: true, RateDegraded: true})
+	w.want(map[string]float64{
+		`spillway_rate_limit_degraded{downstream="billing"}`: 0,
+		`spillway_tenant_rate_limits_degraded`:               1,
+	})
+	w.wantNo(`spillway_rate_limit_degraded{downstream="mail"}`)
+	w.state.Downstreams[0].RateDegraded = true
+	w.state.Tenants[1].RateDegraded = false
+	w.want(map[string]float64{
+		`spillway_rate_limit_degraded{downstream="billing"}`: 1,
+		`spillway_tenant_rate_limits_degraded`:               0,
+	})
 }
 
 func TestAPausedReasonGoesBackToZero(t *testing.T) {

@@ -60,7 +60,8 @@ func (w *worker) busyState() {
 	}
 	w.state.Downstreams = []consumer.DownstreamState{{
 		Downstream: "billing", Overloads: 6,
-		Limit: &consumer.LimitState{Limit: 12}, Breaker: &consumer.BreakerStatus{State: consumer.BreakerClosed},
+		RateShared: true,
+		Limit:      &consumer.LimitState{Limit: 12}, Breaker: &consumer.BreakerStatus{State: consumer.BreakerClosed},
 	}}
 	w.state.Tenants = []consumer.TenantState{{Tenant: "acme", Queued: 5, Bytes: 512}}
 	w.state.DeadLetters = map[consumer.Reason]uint64{consumer.ReasonAttempts: 4}

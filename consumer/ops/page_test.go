@@ -190,7 +190,7 @@ func TestAPageComesBackAfterARestart(t *testing.T) {
 
 	th.away()
 	b.await(`document.getElementById("live").dataset.state === "broken"`)
-	if got := read[string](b, fmt.Sprintf(text, "#live")); !strings.HasPrefix(got, "No news since ") {
+	if got := read[string](b, fmt.Sprintf(text, "#announce")); !strings.HasPrefix(got, "No news from the worker since ") {
 		t.Errorf("meanwhile it says %q", got)
 	}
 	fresh := newScene(nil)

@@ -170,7 +170,7 @@ func (s *scene) work() (runs []consumer.Handled) {
 	st.HeldBytes = int64(st.Held) * 900
 	main.Batch, main.Credit = 64+s.rnd.IntN(40), max(0, 3400-st.Held)
 	main.AckPending = uint64(st.Held)
-	main.Pending = uint64(s.rnd.IntN(30))
+	main.Pending = uint64(s.rnd.IntN(1 + len(s.actors)))
 	s.overflowLane(back)
 	st.Backlog = main.Pending + main.AckPending
 	for _, a := range s.actors {
@@ -200,7 +200,7 @@ func (s *scene) serve(d *downstream, on []*actor, main *consumer.LaneState, back
 		s.settle(d, a, back)
 		d.Queued += a.Queued
 	}
-	d.InFlight = min(d.Limit.Limit, max(d.InFlight, 1))
+	d.InFlight = min(d.Limit.Limit, d.InFlight)
 	d.Waiting = ""
 	if d.Queued > 40 && d.Breaker.State == consumer.BreakerClosed {
 		d.InFlight, d.Waiting = d.Limit.Limit, consumer.WaitDownstreamLimit

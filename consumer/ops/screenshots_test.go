@@ -1,9 +1,15 @@
 package ops_test
 
 import (
+	"bytes"
 	"flag"
+	"image"
+	"image/color"
+	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -40,9 +46,9 @@ func TestPictures(t *testing.T) {
 		{name: "spike", script: spike, scheme: "light", readme: true},
 		{name: "slow-downstream", script: slow, scheme: "dark", readme: true},
 		{name: "open-breaker", script: shut, scheme: "dark"},
-		{name: "normal-dark", script: wander, scheme: "dark"},
+		{name: "just-begun", script: wander, scheme: "dark", late: true},
 		{name: "many-tenants", script: many, scheme: "light", late: true},
-		{name: "nothing", script: nothing, scheme: "light"},
+		{name: "nothing", script: nothing, scheme: "light", late: true},
 		{name: "stale", script: wander, scheme: "light", stale: true},
 		{name: "phone", script: spike, scheme: "light", width: 390},
 		{name: "phone-dark", script: slow, scheme: "dark", width: 390},
@@ -70,10 +76,48 @@ func TestPictures(t *testing.T) {
 				th.away()
 				b.await(`document.body.classList.contains("stale")`)
 			}
-			png := run(b, chromedp.FullScreenshot(100))
-			if err := os.WriteFile(filepath.Join(dir, p.name+".png"), png, 0o644); err != nil {
+			picture := run(b, chromedp.FullScreenshot(100))
+			if p.readme {
+				picture = small(t, picture)
+			}
+			if err := os.WriteFile(filepath.Join(dir, p.name+".png"), picture, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		})
 	}
+}
+
+// small returns a picture in the 256 colours that most of it has, a third as large as in all.
+func small(t *testing.T, picture []byte) []byte {
+	t.Helper()
+	full, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	often := make(map[color.RGBA]int)
+	for y := range full.Bounds().Dy() {
+		for x := range full.Bounds().Dx() {
+			often[color.RGBAModel.Convert(full.At(x, y)).(color.RGBA)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(often), func(a, b color.RGBA) int { return often[b] - often[a] })
+	var palette color.Palette
+	for _, c := range colours[:min(256, len(colours))] {
+		palette = append(palette, c)
+	}
+	nearest := make(map[color.RGBA]uint8, len(colours))
+	for _, c := range colours {
+		nearest[c] = uint8(palette.Index(c))
+	}
+	few := image.NewPaletted(full.Bounds(), palette)
+	for y := range full.Bounds().Dy() {
+		for x := range full.Bounds().Dx() {
+			few.SetColorIndex(x, y, nearest[color.RGBAModel.Convert(full.At(x, y)).(color.RGBA)])
+		}
+	}
+	var b bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&b, few); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }

@@ -68,13 +68,13 @@ func (d *dam) close(ctx context.Context) error {
 }
 
 // start starts Spillway in front of the downstream.
-func (d *dam) start(ctx context.Context, p consumer.TenantPolicy) (*session, error) {
+func (d *dam) start(ctx context.Context, p consumer.TenantPolicy, b consumer.Buffer) (*session, error) {
 	mux := new(consumer.Mux)
 	mux.Route(consumer.Route{
 		Subject: ">", Downstream: "api", Timeout: overloadTimeout,
 		Handler: consumer.HandlerFunc(func(ctx context.Context, _ *consumer.Message) error { return d.caller.call(ctx) }),
 	})
-	return d.bed.ours(ctx, consumer.Config{Durable: "ours", Workers: overloadWorkers, Tenants: p, DrainTimeout: 100 * time.Millisecond}, mux)
+	return d.bed.ours(ctx, consumer.Config{Durable: "ours", Workers: overloadWorkers, Tenants: p, Buffer: b, DrainTimeout: 100 * time.Millisecond}, mux)
 }
 
 // offer publishes so many times what the downstream can do, until stop is called.
@@ -159,7 +159,7 @@ func overloadOurs(ctx context.Context, r *Rig, load float64) (rows []Row, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.close(ctx)) }()
-	s, err := d.start(ctx, consumer.TenantPolicy{})
+	s, err := d.start(ctx, consumer.TenantPolicy{}, consumer.Buffer{})
 	if err != nil {
 		return nil, err
 	}
@@ -196,11 +196,13 @@ func overloadHold(ctx context.Context, r *Rig) (rows []Row, err error) {
 	defer func() { err = errors.Join(err, d.close(ctx)) }()
 	phases := 3*r.Span(overloadPhase, 400*time.Millisecond) + overloadWarm
 	backlog := int(d.down.Capacity()*phases.Seconds()) + 1000
-	if err := d.bed.fillTenants(ctx, backlog, overloadTenants, racePayload); err != nil {
+	// Small bounds: the lane pulls at once what they have room for, and waits until half of it
+	// is worked off. What is pulled in a second must not depend on which second that was.
+	const tenants, queue, buffer = 5, 16, 64
+	if err := d.bed.fillTenants(ctx, backlog, tenants, racePayload); err != nil {
 		return nil, err
 	}
-	const queue = 16 // so that what is held is soon through
-	s, err := d.start(ctx, consumer.TenantPolicy{OnOverflow: consumer.OverflowHold, Queue: queue})
+	s, err := d.start(ctx, consumer.TenantPolicy{OnOverflow: consumer.OverflowHold, Queue: queue}, consumer.Buffer{Messages: buffer})
 	if err != nil {
 		return nil, err
 	}

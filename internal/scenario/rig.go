@@ -81,14 +81,34 @@ func (r *Rig) newBed(ctx context.Context) (*bed, error) {
 	b := &bed{rig: r, stream: fmt.Sprintf("%s_%d", r.tag, r.number())}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, err := r.js.CreateStream(ctx, jetstream.StreamConfig{
+	cfg := jetstream.StreamConfig{
 		Name: b.stream, Subjects: []string{b.stream + ".>"}, Storage: jetstream.FileStorage,
 		Description: "made by worker bench; can be removed when that has ended",
-	})
+	}
+	_, err := r.js.CreateStream(ctx, cfg)
+	for try := 0; try < storeTries && isStoreError(err); try++ {
+		if err := pause(ctx, storePause); err != nil {
+			return nil, err
+		}
+		_, err = r.js.CreateStream(ctx, cfg)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("create stream %s: %w", b.stream, err)
 	}
 	return b, nil
+}
+
+// A server that has just deleted the last stream of an account removes the directory of all,
+// and may do so under one that is created in this moment (nats-server 2.15, stream.go).
+const (
+	storeTries     = 5
+	storePause     = 50 * time.Millisecond
+	storeErrorCode = 10049 // "error creating store for stream"
+)
+
+func isStoreError(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && api.ErrorCode == storeErrorCode
 }
 
 // drop removes the stream and what was made for its consumers before the scenario is over:

@@ -129,6 +129,7 @@ func making(end func(ctx context.Context) ([]scenario.Row, error)) scenario.Scen
 }
 
 func TestWhatAScenarioMadeIsRemovedHoweverItEnds(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := consumertest.NewServer(t, consumertest.WithListen())
 	s.Stream(t, "SPILLWAY_BENCH_OF_SOMEBODY_ELSE")
 	for name, end := range map[string]func(context.Context) ([]scenario.Row, error){
@@ -177,6 +178,7 @@ func TestACancelBreaksOffAndCleansUp(t *testing.T) {
 }
 
 func TestACancelEndsARealScenarioSoon(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := consumertest.NewServer(t, consumertest.WithListen())
 	ctx, cancel := context.WithCancel(t.Context())
 	cfg := config(t, s)

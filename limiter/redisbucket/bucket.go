@@ -66,11 +66,14 @@ func (b *Bucket) Rate() (limiter.Rate, error) {
 	return e.terms.rate, nil
 }
 
-// Degraded reports whether this key is decided without Redis.
+// Degraded reports whether this key is decided without Redis. To ask is no use of the key.
 func (b *Bucket) Degraded() bool {
-	e, err := b.entry()
-	if err != nil || !b.l.link.isUp() {
+	if !b.l.link.isUp() {
 		return true
+	}
+	e := b.l.keys.get(b.key)
+	if e == nil {
+		return false
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

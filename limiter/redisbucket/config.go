@@ -83,6 +83,18 @@ const (
 	maxKey                     = 512 // bytes of a key
 )
 
+// WithDefaults returns a copy of c in which no field is left to its default.
+func (c Config) WithDefaults() Config {
+	c, _ = c.withDefaults()
+	return c
+}
+
+// Validate returns all that is wrong with c, as New would.
+func (c Config) Validate() error {
+	_, err := c.withDefaults()
+	return err
+}
+
 // withDefaults returns c with its zero fields filled in, and all that is wrong with it.
 func (c Config) withDefaults() (Config, error) {
 	c.Prefix = orDefault(c.Prefix, defaultPrefix)

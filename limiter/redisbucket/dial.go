@@ -24,17 +24,33 @@ import (
 // skip_verify=true. The error of a URL that is invalid does not show what is in it, which may
 // be a password.
 func Dial(rawURL string) (redis.UniversalClient, error) {
-	client, err := dial(rawURL)
+	open, err := parse(rawURL)
 	if err != nil {
-		if parse, ok := errors.AsType[*url.Error](err); ok {
-			err = parse.Err
-		}
 		return nil, fmt.Errorf("redisbucket: Dial: %w", err)
 	}
-	return client, nil
+	return open(), nil
 }
 
-func dial(rawURL string) (redis.UniversalClient, error) {
+// CheckURL returns the error of Dial, without a client.
+func CheckURL(rawURL string) error {
+	if _, err := parse(rawURL); err != nil {
+		return fmt.Errorf("redisbucket: %w", err)
+	}
+	return nil
+}
+
+// A dialer makes the client that a URL is about.
+type dialer func() redis.UniversalClient
+
+func parse(rawURL string) (dialer, error) {
+	open, err := parseAny(rawURL)
+	if inner, ok := errors.AsType[*url.Error](err); ok {
+		err = inner.Err // without the URL
+	}
+	return open, err
+}
+
+func parseAny(rawURL string) (dialer, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return nil, err
@@ -46,34 +62,34 @@ func dial(rawURL string) (redis.UniversalClient, error) {
 	query := u.Query()
 	switch {
 	case query.Has("master_name"):
-		return dialSentinel(rawURL)
+		return parseSentinel(rawURL)
 	case isCluster || query.Has("addr"):
-		return dialCluster(rawURL)
+		return parseCluster(rawURL)
 	}
 	o, err := redis.ParseURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
 	o.ContextTimeoutEnabled, o.DialerRetries = true, 1
-	return redis.NewClient(o), nil
+	return func() redis.UniversalClient { return redis.NewClient(o) }, nil
 }
 
 // One attempt to dial is enough: whoever needs the connection has given up before the next.
 
-func dialSentinel(rawURL string) (redis.UniversalClient, error) {
+func parseSentinel(rawURL string) (dialer, error) {
 	o, err := redis.ParseFailoverURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
 	o.ContextTimeoutEnabled, o.DialerRetries = true, 1
-	return redis.NewFailoverClient(o), nil
+	return func() redis.UniversalClient { return redis.NewFailoverClient(o) }, nil
 }
 
-func dialCluster(rawURL string) (redis.UniversalClient, error) {
+func parseCluster(rawURL string) (dialer, error) {
 	o, err := redis.ParseClusterURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
 	o.ContextTimeoutEnabled, o.DialerRetries = true, 1
-	return redis.NewClusterClient(o), nil
+	return func() redis.UniversalClient { return redis.NewClusterClient(o) }, nil
 }

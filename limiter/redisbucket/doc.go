@@ -91,6 +91,9 @@
 // that a Redis without its memory does not make shares larger. A process that never reached
 // Redis takes Config.Processes for it.
 //
+// A scheduler that asks AllowN and Next never waits for Redis at all: what it cannot start now
+// it leaves where it is until the time that Next names.
+//
 // Degraded, Stats and OnDegraded tell of it. Memory is bounded by Config.MaxKeys: keys that
 // nobody asks for are forgotten, and those over the bound.
 package redisbucket

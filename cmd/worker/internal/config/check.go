@@ -18,6 +18,7 @@ type checker struct {
 	file     string
 	origins  origins
 	handlers []Handler
+	redis    bool // there is one
 	problems strictyaml.Problems
 }
 
@@ -52,6 +53,7 @@ func (c *checker) checkFile(f *File) {
 	c.that(from, "tenant.fallback", "tenant.fallback is for messages that tell no tenant: give subject_token or header too")
 	notNegative(c, "retry.jitter", f.Retry.Jitter)
 	c.checkOverrides(f.Tenants)
+	c.checkRedis(f)
 	c.checkListen(f.Ops.Listen)
 	c.that(len(f.Handlers) > 0, "handlers", "handlers is empty: nothing would be done; add {subject: \"…\", http|exec|discard: {…}}")
 	for i, h := range f.Handlers {

@@ -11,6 +11,7 @@ func (c *Config) complete() {
 	setDefault(&c.Retry.Max, d.Retry.Max)
 	setDefault(&c.DeadLetter.Stream, d.DeadLetter.Stream)
 	setDefault(&c.Overflow.Stream, d.Overflow.Stream)
+	c.Redis.complete(c.Stream, c.Durable)
 	for name, d := range c.Downstreams {
 		c.Downstreams[name] = d.complete(c.Workers)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/spillwaymq/spillway/consumer"
 )
 
-// Consumer returns c as package consumer takes it, without a logger.
+// Consumer returns c as package consumer takes it, without a logger and without SharedRate.
 func (c *Config) Consumer() consumer.Config {
 	cfg := consumer.Config{
 		Stream: c.Stream, Durable: c.Durable,
@@ -64,7 +64,7 @@ func (c *Config) policyFor() func(string, *consumer.TenantPolicy) {
 func (p Policy) consumer() consumer.TenantPolicy {
 	return consumer.TenantPolicy{
 		Queue: p.Queue, High: p.High, Low: orLeast(p.Low), Weight: p.Weight,
-		MaxInFlight: p.MaxInFlight, Rate: p.Rate.limiter(), OnOverflow: consumer.OverflowPolicy(p.OnOverflow),
+		MaxInFlight: p.MaxInFlight, Rate: p.Rate.limiter(), SharedRate: p.Rate.Shared, OnOverflow: consumer.OverflowPolicy(p.OnOverflow),
 	}
 }
 

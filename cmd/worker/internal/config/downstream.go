@@ -61,7 +61,7 @@ func (d Downstream) consumer() consumer.Downstream {
 			Initial: d.Limit.Initial, Target: d.Limit.Target, Brake: d.Limit.Brake,
 		},
 		Breaker: consumer.Breaker(d.Breaker),
-		Rate:    d.Rate.limiter(),
+		Rate:    d.Rate.limiter(), SharedRate: d.Rate.Shared,
 	}
 }
 
@@ -93,18 +93,24 @@ func (c *checker) checkDownstreams(f *File) {
 	}
 }
 
-// checkRate reports a burst of no rate.
+// checkRate reports a burst of no rate, and a rate that nobody shares.
 func (c *checker) checkRate(path string, r Rate) bool {
-	ok := r.Burst == 0 || r.Limit.Events > 0
-	c.that(ok, path, "%s.limit is required beside burst, like 100/s", path)
+	beside := "burst"
+	if r.Shared {
+		beside = "shared"
+	}
+	ok := r.Limit.Events > 0 || r.Burst == 0 && !r.Shared
+	c.that(ok, path, "%s.limit is required beside %s, like 100/s", path, beside)
+	c.that(!ok || !r.Shared || c.redis, path+".shared", "%s.shared is true, must not be without redis.url, like redis://127.0.0.1:6379/0", path)
 	return ok
 }
 
-// Rate is how many may start in a time: written 100/s, or as a mapping with a burst. The
-// zero Rate is none.
+// Rate is how many may start in a time: written 100/s, or as a mapping with a burst, or one
+// that is shared by all processes. The zero Rate is none.
 type Rate struct {
-	Limit PerTime `yaml:"limit"`
-	Burst int     `yaml:"burst,omitempty" zero:"refuse"`
+	Limit  PerTime `yaml:"limit"`
+	Burst  int     `yaml:"burst,omitempty" zero:"refuse"`
+	Shared bool    `yaml:"shared,omitempty"`
 }
 
 // UnmarshalText takes a rate that is written as one word; an empty one is none.
@@ -124,7 +130,7 @@ func (r Rate) MarshalYAML() (any, error) {
 	switch {
 	case r == Rate{}:
 		return "", nil
-	case r.Burst == 0:
+	case r.Burst == 0 && !r.Shared:
 		return limiter.Rate(r.Limit).String(), nil
 	}
 	type mapping Rate

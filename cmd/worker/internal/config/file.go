@@ -25,6 +25,7 @@ type File struct {
 	Retry          Retry                 `yaml:"retry"`
 	DeadLetter     StreamRef             `yaml:"dead_letter"`
 	Overflow       StreamRef             `yaml:"overflow"`
+	Redis          Redis                 `yaml:"redis"`
 	Ops            Ops                   `yaml:"ops"`
 	DrainTimeout   time.Duration         `yaml:"drain_timeout" zero:"refuse"`
 	Log            Log                   `yaml:"log"`
@@ -148,6 +149,7 @@ func Default() File {
 		Retry:        Retry{MaxAttempts: d.Retry.MaxAttempts, Initial: d.Retry.Initial, Multiplier: d.Retry.Multiplier, Jitter: d.Retry.Jitter},
 		DeadLetter:   StreamRef{MaxBytes: Size(d.DeadLetter.MaxBytes)},
 		Overflow:     StreamRef{MaxBytes: Size(d.Overflow.MaxBytes)},
+		Redis:        defaultRedis(),
 		Ops:          Ops{Listen: "127.0.0.1:8080"},
 		DrainTimeout: d.DrainTimeout,
 		Log:          Log{Level: "info", Format: LogAuto},

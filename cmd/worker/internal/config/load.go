@@ -113,11 +113,12 @@ func variablesOf(environ []string) map[string]string {
 
 // check applies all rules but those of the handlers' routes, which are the Mux's.
 func (c *Config) check() findings {
-	rules := checker{file: c.name, origins: c.origins}
+	rules := checker{file: c.name, origins: c.origins, redis: c.Redis.URL != ""}
 	rules.checkFile(&c.File)
 	rules.checkDownstreams(&c.File)
 	cfg := c.Consumer()
 	cfg.Downstreams = nil // they have their place
+	cfg.SharedRate = OwnRate
 	rules.translate("", cfg.Validate())
 	if rules.problems.About("tenants.default") {
 		return findings(rules.problems) // each override would have the same mistakes

@@ -4,7 +4,6 @@
 import { count, millis, rate, scaleTime, short } from "./format.js";
 import { byId, h, text } from "./dom.js";
 
-const span = 15 * 60;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const made = new Set();
@@ -16,6 +15,7 @@ export class Chart {
   #columns;
   #options;
   #seen = true;
+  #span = 0;
 
   /** lines are {name, label, state, dash, fill, step}; options {height, scale, format}. */
   constructor(box, lines, options) {
@@ -26,13 +26,20 @@ export class Chart {
     new ResizeObserver(() => this.#resize()).observe(box);
     new IntersectionObserver(([e]) => {
       this.#seen = e.isIntersecting;
-      if (this.#seen && this.#columns) this.draw(this.#columns);
+      if (this.#seen && this.#columns) this.#paint();
     }).observe(box);
   }
 
-  /** draw shows columns, the time first; one that nobody sees is drawn when it comes into sight. */
-  draw(columns) {
-    this.#columns = columns;
+  /** draw shows a history; a chart that nobody sees is drawn when it comes into sight. */
+  draw(history, downstream) {
+    this.#columns = history.columns(this.lines, downstream);
+    this.#span = history.span();
+    if (this.#options.scale === "log") this.#columns = this.#columns.map((c, i) => (i ? c.map((v) => (v ? Math.max(v, 0.01) : null)) : c));
+    this.#paint();
+  }
+
+  #paint() {
+    const columns = this.#columns;
     if (!this.#seen || !this.#box.clientWidth || columns[0].length === 0) return;
     this.#plot ??= this.#make();
     this.#plot.setData(columns);
@@ -41,7 +48,7 @@ export class Chart {
   redraw() {
     this.#plot?.destroy();
     this.#plot = null;
-    if (this.#columns) this.draw(this.#columns);
+    if (this.#columns) this.#paint();
   }
 
   remove() {
@@ -52,7 +59,7 @@ export class Chart {
   #resize() {
     const width = this.#box.clientWidth;
     if (this.#plot && width) this.#plot.setSize({ width, height: this.#options.height });
-    else if (this.#columns) this.draw(this.#columns);
+    else if (this.#columns) this.#paint();
   }
 
   #make() {
@@ -64,13 +71,13 @@ export class Chart {
       cursor: { show: false },
       padding: [6, 8, 0, 0],
       scales: {
-        x: { time: true, range: (u, min, max) => [max - span, max] },
+        x: { time: true, range: (u, min, max) => [max - this.#span, max] },
         y: scale === "log"
           ? { distr: 3, range: (u, min, max) => [10 ** Math.floor(Math.log10(min || 1)), 10 ** Math.ceil(Math.log10(Math.max(max || 1, (min || 1) * 10)))] }
           : { range: (u, min, max) => [0, Math.max(1, max * 1.15)] },
       },
       axes: [
-        { ...axis, size: 22, gap: 2, space: 60, grid: { show: false }, values: (u, at) => at.map(hour) },
+        { ...axis, size: 22, gap: 2, space: 60, grid: { show: false }, values: times },
         { ...axis, size: 46, gap: 4, space: 30, values: (u, v) => v.map(format), ...(scale === "log" ? { splits: tens, filter: (u, v) => v } : { incrs: wholes }) },
       ],
       series: [{}, ...this.lines.map((l) => ({
@@ -83,7 +90,13 @@ export class Chart {
   }
 }
 
-const hour = (at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+/** times writes the axis, less a label that would run into the other axis. */
+function times(u, at, axis, space, step) {
+  const parts = { hour: "2-digit", minute: "2-digit", second: step < 60 ? "2-digit" : undefined, hourCycle: "h23" };
+  const from = u.scales.x.min + (u.scales.x.max - u.scales.x.min) * 0.06;
+  return at.map((t) => (t < from ? "" : new Date(t * 1000).toLocaleTimeString([], parts)));
+}
+
 const wholes = [1, 2, 5, 10, 20, 50].flatMap((n) => [1, 100, 1e4, 1e6, 1e8].map((e) => n * e)).sort((a, b) => a - b);
 
 /** tens are the powers of ten on a logarithmic axis. */
@@ -109,7 +122,7 @@ export function caption(title, lines) {
 
 const figures = [
   {
-    title: "Messages a second", format: rate, axis: short, unit: "/s",
+    title: "Messages a second", format: rate, axis: short, unit: "/s", lately: 3,
     lines: [
       { name: "acked", label: "handled", state: "flowing", fill: true },
       { name: "pulled", label: "pulled", state: "muted", dash: true },
@@ -118,14 +131,14 @@ const figures = [
     ],
   },
   {
-    title: "Wait for a handler", format: millis, axis: scaleTime, unit: "", scale: "log",
+    title: "Wait for a handler", format: millis, axis: scaleTime, unit: "", scale: "log", lately: 10,
     lines: [
       { name: "wait_p99", label: "p99", state: "waiting", sum: "most" },
       { name: "wait_p50", label: "p50", state: "waiting", dash: true },
     ],
   },
   {
-    title: "Messages that wait", format: count, axis: short, unit: "",
+    title: "Messages that wait", format: count, axis: short, unit: "", lately: 1,
     lines: [
       { name: "queued", label: "queued", state: "waiting", fill: true, sum: "most" },
       { name: "overflow", label: "in overflow", state: "shedding", sum: "last" },
@@ -142,11 +155,12 @@ const charts = figures.map((f) => {
 
 /** show draws the history. */
 export function show(history) {
-  for (const { lines, values, chart, format, unit, scale } of charts) {
-    const columns = history.columns(lines);
-    chart.draw(scale === "log" ? columns.map((c, i) => (i ? c.map((v) => (v ? Math.max(v, 0.01) : null)) : c)) : columns);
+  const minutes = Math.ceil(history.span() / 60 - 0.1);
+  text(byId("charts-title"), `The last ${minutes} minutes`);
+  for (const { lines, values, chart, format, unit, lately } of charts) {
+    chart.draw(history);
     lines.forEach((l, i) => {
-      const v = scale === "log" || l.name === "queued" || l.name === "overflow" ? history.series[l.name]?.at(-1) : history.mean(l.name);
+      const v = history.lately(l, lately);
       text(values[i], v == null ? "–" : format(v) + unit);
     });
   }

@@ -10,21 +10,23 @@ const lines = [
   { name: "in_flight", label: "in flight", state: "flowing", fill: true },
   { name: "limit", label: "limit", state: "waiting", step: true, sum: "last" },
 ];
-const mostCards = 24; // those with trouble come first
+const mostCards = 24; // those with most to do
 
 export function show(s, history, now) {
   const named = s.state.downstreams.filter((d) => d.downstream !== "");
-  const worst = named.map((d) => ({ ...d, now, rates: s.rates.downstreams[d.downstream] ?? {}, is: standing(d, now) }));
+  if (named.length > mostCards) named.sort((a, b) => b.queued + b.in_flight - a.queued - a.in_flight);
+  const worst = named.slice(0, mostCards).map((d) => ({ ...d, now, rates: s.rates.downstreams[d.downstream] ?? {}, is: standing(d, s.rates.downstreams[d.downstream]?.acked > 0, now) }));
   worst.sort((a, b) => rank(a) - rank(b) || a.downstream.localeCompare(b.downstream));
   byId("no-downstreams").hidden = worst.length > 0;
-  keyed(byId("downstreams"), worst.slice(0, mostCards), (d) => d.downstream, card);
+  keyed(byId("downstreams"), worst, (d) => d.downstream, card);
   for (const c of byId("downstreams").kept.values()) c.draw(history);
 }
 
-const rank = (d) => ["broken", "shedding", "waiting", "flowing", "idle"].indexOf(d.is.state);
+/** rank puts first what is broken; the rest keeps its order, so that no card moves for a moment. */
+const rank = (d) => (d.is.state === "broken" ? 0 : 1);
 
 /** standing is what a downstream is like, in a word or two. */
-function standing(d, now) {
+function standing(d, flows, now) {
   const left = (at) => seconds(Date.parse(at) - now);
   if (d.breaker?.state === "open") return { state: "broken", words: d.breaker.until ? `open, next try in ${left(d.breaker.until)}` : "open" };
   if (d.breaker?.state === "half_open") return { state: "broken", words: "half open: trying" };
@@ -32,7 +34,7 @@ function standing(d, now) {
   if (d.waiting === "downstream_limit") return { state: "waiting", words: "at its limit" };
   if (d.waiting === "downstream_rate") return { state: "waiting", words: "at its rate" };
   if (d.rate_degraded) return { state: "waiting", words: "rate degraded" };
-  return d.in_flight > 0 || d.queued > 0 ? { state: "flowing", words: "flowing" } : { state: "idle", words: "idle" };
+  return flows || d.in_flight > 0 || d.queued > 0 ? { state: "flowing", words: "flowing" } : { state: "idle", words: "idle" };
 }
 
 function card() {
@@ -62,7 +64,7 @@ function card() {
       text(why, explain(d));
     },
     draw(history) {
-      chart.draw(history.columns(lines, shown));
+      chart.draw(history, shown);
     },
     remove() {
       chart.remove();

@@ -5,7 +5,8 @@
 
 const keepFor = 15 * 60; // seconds
 const gap = 5;
-const every = 5; // seconds that a chart sums up
+const shortest = 120; // seconds that a chart shows at least, of a worker that has just begun
+const dots = 180; // that a line is made of at most; more are a band of noise
 
 /** sums make one value of those of a few seconds; a gap stays one. */
 const sums = {
@@ -34,10 +35,11 @@ export class History {
   }
 
   /**
-   * columns returns the values of a chart, with the time first: one for each few seconds, as
-   * a line of one for each would be a band of noise. lines are {name, sum}, sum a key of sums.
+   * columns returns the values of a chart, with the time first: one for each few seconds if
+   * there are many. lines are {name, sum}, sum a key of sums.
    */
   columns(lines, downstream) {
+    const every = Math.ceil(this.span() / dots);
     const of = downstream == null ? this.series : (this.downstreams[downstream] ?? {});
     const at = [], columns = lines.map(() => []);
     for (let from = 0, to; from < this.at.length; from = to) {
@@ -50,8 +52,18 @@ export class History {
   }
 
   /** mean is of the last few values, so that a number does not flicker. */
-  mean(name, n = 3) {
-    return sums.mean((this.series[name] ?? []).slice(-n).filter((v) => v != null));
+  mean(name) {
+    return this.lately({ name }, 3);
+  }
+
+  /** lately sums up the last values of a line. */
+  lately({ name, sum = "mean" }, n) {
+    return sums[sum]((this.series[name] ?? []).slice(-n).filter((v) => v != null));
+  }
+
+  /** span is how many seconds the charts show: all that is known, within bounds. */
+  span() {
+    return this.at.length ? Math.min(keepFor, Math.max(shortest, this.at.at(-1) - this.at[0])) : shortest;
   }
 
   #push(at, value, more) {

@@ -1,7 +1,7 @@
 // The live page: it opens the stream of events and lets each part show what comes.
 
 import { attr, byId, text } from "./dom.js";
-import { clock, seconds } from "./format.js";
+import { seconds } from "./format.js";
 import { History } from "./history.js";
 import { Stream } from "./stream.js";
 import * as charts from "./charts.js";
@@ -24,31 +24,29 @@ const stream = new Stream(tenants.query, {
     show(s);
   },
   fresh() {
-    live("flowing", "Live", "Live");
+    live("flowing", "Live");
     document.body.classList.remove("stale");
   },
   stale(since) {
     document.body.classList.toggle("stale", since != null);
-    if (since == null) live("waiting", "Connecting", "Connecting");
-    else live("broken", `No news since ${clock(since)}`, `No news since ${clock(since)} (${seconds(Date.now() - since)}); trying again`);
+    if (since == null) return live("waiting", "Connecting");
+    live("broken", `No news for ${seconds(Date.now() - since)}`);
+    verdict.show(verdict.silent(since));
   },
 });
 tenants.onQuery(() => stream.open());
 
-/** live says how fresh the page is. It is a status, so what is announced changes rarely. */
-function live(state, announced, words) {
-  const e = byId("live");
-  attr(e, "data-state", state);
-  attr(e, "title", words);
-  text(e, announced);
+/** live says how fresh the page is. */
+function live(state, words) {
+  attr(byId("live"), "data-state", state);
+  text(byId("live"), words);
 }
 
 function show(s) {
   const now = s.at;
   text(byId("stream"), s.state.stream);
   text(byId("durable"), s.state.durable);
-  const v = verdict.show(s, now);
-  document.title = `${v.state === "flowing" || v.state === "idle" ? "" : "● "}${s.state.durable} – Spillway`;
+  verdict.show(verdict.verdict(s, now));
   pipeline.show(s, history);
   downstreams.show(s, history, now);
   tenants.show(s, now, { on: s.control, change: edit.change, pause: edit.pause });

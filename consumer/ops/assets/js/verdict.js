@@ -1,7 +1,7 @@
 // What the page has to say in a sentence: the worst that holds, what it means for others,
 // and what is done about it.
 
-import { count, millis, nanos, plural, rate, seconds } from "./format.js";
+import { clock, count, millis, nanos, plural, rate, seconds } from "./format.js";
 import { attr, byId, text } from "./dom.js";
 
 let announced = "";
@@ -100,15 +100,25 @@ function flowing(s) {
     const behind = s.state.backlog > 0 ? `${plural(s.state.backlog, "message")} wait in the stream.` : "The stream is empty.";
     return { state: "idle", key: "idle", head: "Nothing to do.", more: behind };
   }
+  if (!s.rates.took_p50_ns) {
+    return { state: "flowing", key: "at work", head: `${plural(s.state.in_flight, "message is", "messages are")} being handled.`, more: "None has ended in the last ten seconds." };
+  }
   return {
     state: "flowing", key: "flowing", head: `Everything flows: ${rate(s.rates.acked)} messages a second.`,
     more: `A message waits ${nanos(s.rates.wait_p50_ns)} for a worker, ${nanos(s.rates.wait_p99_ns)} at p99, and is handled in ${millis(s.rates.took_p50_ns / 1e6)}.`,
   };
 }
 
-/** show writes the verdict, and tells it to who listens when it is another than before. */
-export function show(s, now) {
-  const v = verdict(s, now);
+/** silent is the verdict when there are no news any more. */
+export function silent(since) {
+  return {
+    state: "broken", key: "silent", head: `No news from the worker since ${clock(since)}.`,
+    more: "It is asked again every few seconds. Below is what it told last.",
+  };
+}
+
+/** show writes a verdict, and tells it to who listens when it is another than before. */
+export function show(v) {
   attr(byId("verdict-panel"), "data-state", v.state);
   text(byId("verdict"), v.head);
   text(byId("verdict-more"), v.more);
@@ -116,5 +126,5 @@ export function show(s, now) {
     announced = v.key;
     text(byId("announce"), v.head);
   }
-  return v;
+  document.title = `${["flowing", "idle"].includes(v.state) ? "" : "● "}${byId("durable").textContent} – Spillway`;
 }

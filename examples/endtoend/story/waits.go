@@ -1,21 +1,21 @@
-package demo
+package story
 
 import (
 	"math"
 	"time"
 )
 
-// Buckets grow by a fifth, from 100 µs to more than an hour.
+// Buckets grow by a twentieth, from 100 µs to more than an hour.
 const (
-	buckets     = 100
+	buckets     = 360
 	bucketStart = 100 * time.Microsecond
-	bucketRatio = 1.2
+	bucketRatio = 1.05
 )
 
 // waits is a histogram of durations. The zero waits is empty.
 type waits struct {
-	n      int
-	counts [buckets]int
+	n      uint64
+	counts [buckets]uint32
 }
 
 func (w *waits) add(d time.Duration) {
@@ -31,9 +31,17 @@ func (w *waits) add(d time.Duration) {
 func (w *waits) quantile(q float64) time.Duration {
 	rank := int(math.Ceil(q * float64(w.n)))
 	for i, n := range w.counts {
-		if rank -= n; rank <= 0 && w.n > 0 {
+		if rank -= int(n); rank <= 0 && w.n > 0 {
 			return time.Duration(float64(bucketStart) * math.Pow(bucketRatio, float64(i)))
 		}
 	}
 	return 0
+}
+
+// join adds all of other.
+func (w *waits) join(other *waits) {
+	w.n += other.n
+	for i, n := range other.counts {
+		w.counts[i] += n
+	}
 }

@@ -1,0 +1,75 @@
+package consumer
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/spillwaymq/spillway/tenants"
+)
+
+// makeRoom moves queues out of the way that cannot run now, the largest first, when they hold
+// five eighths of what may wait, until they hold half of it: their downstream broke, say, after
+// they were filled. Else those that can run would have what is left. It is called by the main
+// lane alone, so that nothing newer of these queues passes by meanwhile.
+func (c *Consumer) makeRoom(now time.Time) {
+	if c.cfg.Tenants.OnOverflow == OverflowHold {
+		return // which gives up just this
+	}
+	most := c.cfg.soft()
+	items, bytes := c.queues.Blocked()
+	if items <= most.Messages/8*5 && bytes <= most.Bytes/8*5 {
+		return
+	}
+	for _, b := range c.blockedQueues() {
+		if items <= most.Messages/2 && bytes <= most.Bytes/2 {
+			return
+		}
+		c.moveOut(b, now)
+		items, bytes = items-b.items, bytes-b.bytes
+	}
+}
+
+// blockedQueue is a queue that cannot run now.
+type blockedQueue struct {
+	tenant, downstream string
+	items              int
+	bytes              int64
+}
+
+// blockedQueues returns the queues that cannot run now, the largest first.
+func (c *Consumer) blockedQueues() []blockedQueue {
+	var all []blockedQueue
+	for tenant, stat := range c.queues.All() {
+		if tenant == suspectTenant {
+			continue
+		}
+		for downstream, q := range stat.Classes() {
+			switch q.Waits {
+			case tenants.WaitPaused, tenants.WaitCap, tenants.WaitRate, tenants.WaitDelayed, tenants.WaitClosed:
+				all = append(all, blockedQueue{tenant, downstream, q.Queued, q.Bytes})
+			case "", tenants.WaitLimit, tenants.WaitTurn, tenants.WaitWorker:
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b blockedQueue) int { return cmp.Compare(b.items, a.items) })
+	return all
+}
+
+// moveOut takes a queue out of the way: what the main lane has brought is shed, in its order,
+// and what came back from an overflow is handed back to that, and comes again before anything
+// that is behind it there. Retries stay, as they have a share of their own.
+func (c *Consumer) moveOut(b blockedQueue, now time.Time) {
+	for _, d := range c.queues.Take(b.tenant, b.downstream) {
+		switch d.lane.kind {
+		case LaneMain:
+			c.shed(d, now)
+		case LaneOverflow:
+			c.giveBack(d)
+		case LaneRetry, LaneSuspect:
+			if err := c.queues.PutAt(now, b.tenant, b.downstream, d, d.size); err != nil {
+				c.giveBack(d)
+			}
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package story_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/spillwaymq/spillway/consumer/consumertest"
+	"github.com/spillwaymq/spillway/examples/endtoend/story"
+)
+
+// Whatever is told, no goroutine is left.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(consumertest.Background))
+}
+
+func config(t *testing.T, scene time.Duration) story.Config {
+	t.Helper()
+	page, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return story.Config{JetStream: consumertest.NewServer(t).JetStream(t), Page: page, Scene: scene}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// What each scene must show, whatever the machine: nothing here is a time.
+func TestEachSceneShowsItsPatternAndNothingIsLost(t *testing.T) {
+	t.Parallel() // it mostly waits
+	cfg := config(t, 4200*time.Millisecond)
+	var once sync.Once
+	var early uint64
+	cfg.Show = func(m story.Moment) {
+		if m.Scene == story.Spike {
+			once.Do(func() { early = heap() })
+		}
+	}
+	s, err := story.Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := s.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range s.Patterns {
+		if !p.OK && !strings.HasPrefix(p.Metric, "wait p99") { // times depend on the machine
+			t.Errorf("%s: %s: expected %s, seen %s", p.Scene, p.Metric, p.Expected, p.Seen)
+		}
+	}
+	if len(s.Patterns) != 13 {
+		t.Errorf("there are %d patterns, want 13", len(s.Patterns))
+	}
+	if a := s.Account; a.Accepted == 0 || a.Done != a.Accepted || a.Lost != 0 || a.Unsettled != 0 {
+		t.Errorf("account is %+v", a)
+	}
+	for _, tenant := range s.Tenants {
+		if tenant.Done != tenant.Accepted || tenant.Accepted == 0 {
+			t.Errorf("of %s %d jobs were accepted and %d done", tenant.Name, tenant.Accepted, tenant.Done)
+		}
+	}
+	if late := heap(); early == 0 || late > early+16<<20 {
+		t.Errorf("the heap was %d MiB in the spike, and is %d MiB at the end", early>>20, late>>20)
+	}
+	if t.Failed() {
+		t.Logf("\n%s", &text)
+	}
+}
+
+func TestAStoryThatIsCutShortLeavesTheRestInJetStream(t *testing.T) {
+	t.Parallel() // it mostly waits
+	cfg := config(t, 4200*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
+	var lines bytes.Buffer
+	show := story.Lines(&lines)
+	cfg.Show = func(m story.Moment) {
+		show(m)
+		for _, tenant := range m.Tenants {
+			if tenant.Overflow > 0 {
+				cancel()
+			}
+		}
+	}
+	s, err := story.Run(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := s.Account; a.Waiting == 0 || a.Lost != 0 || a.Done+a.Waiting+a.Dead != a.Accepted {
+		t.Errorf("account is %+v", a)
+	}
+	for _, p := range s.Patterns {
+		if p.Scene != story.Normal {
+			t.Errorf("a scene that was cut short is judged: %+v", p)
+		}
+	}
+	for _, want := range []string{"NORMAL", "SPIKE", "draining"} {
+		if !strings.Contains(lines.String(), want) {
+			t.Errorf("no %q in\n%s", want, &lines)
+		}
+	}
+}
+
+func TestMistakesAreTold(t *testing.T) {
+	_, err := story.Run(t.Context(), story.Config{Scene: time.Millisecond})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"Config.JetStream is missing", "Config.Page is missing", "Config.Scene is 1ms: must be from 100ms to 1h"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
+	}
+}
