@@ -91,9 +91,9 @@ func TestThePermissionsAreEnough(t *testing.T) {
 	a := &answers{calls: make(map[string]int)}
 	downstream := httptest.NewServer(a)
 	t.Cleanup(downstream.Close)
-	ops := freeAddress(t)
+	ops, token := freeAddress(t), absolute(t, "compose/demo.token")
 	handler := `handlers: [{subject: jobs.>, http: {url: "` + downstream.URL + `"}}]`
-	w := start(t, worker(t), "run", "--config", as(t, s, "worker", handler, "ops: {listen: \""+ops+"\"}"))
+	w := start(t, worker(t), "run", "--config", as(t, s, "worker", handler, "ops: {listen: \""+ops+"\", token_file: "+token+"}"))
 	eventually(t, func() error { return status("http://"+ops+"/readyz", http.StatusOK) })
 
 	publish(t, s, map[string]int{"flood": 500, "bad": 3, "again": 5})
@@ -109,6 +109,12 @@ func TestThePermissionsAreEnough(t *testing.T) {
 	load := []string{"load", "--subject=jobs.load.x", "--rate=50/s", "--duration=300ms"}
 	if err := allowed(t, as(t, s, "load", handler), load...); err != nil {
 		t.Error(err)
+	}
+	for _, command := range [][]string{{"pause", "acme"}, {"resume", "acme"}, {"set", "acme", "--weight=2"}, {"ls"}, {"reset", "acme"}} {
+		command = append(append([]string{"tenants"}, command...), "--ops=http://"+ops, "--token-file="+token)
+		if code, out := run(t, worker(t), command...); code != 0 {
+			t.Errorf("worker %q: exit %d\n%s", command, code, out)
+		}
 	}
 	w.stop()
 	publish(t, s, map[string]int{"flood": 20})

@@ -21,9 +21,15 @@ func TestOperationsTellsEveryMetric(t *testing.T) {
 	for _, column := range told {
 		names = append(names, regexp.MustCompile(`\bspillway_\w+`).FindAllString(column, -1)...)
 	}
-	for _, name := range described(newWorker(t, metrics.Options{}).collector) {
+	metrics := described(newWorker(t, metrics.Options{}).collector)
+	for _, name := range metrics {
 		if !slices.Contains(names, name) {
 			t.Errorf("docs/operations.md has no row for %s", name)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(metrics, name) {
+			t.Errorf("docs/operations.md has a row for %s, which is no metric", name)
 		}
 	}
 }
