@@ -19,7 +19,8 @@ var weightsScenario = Scenario{
 	Name:  "weights",
 	Claim: "tenants get worker-time by their weights",
 	Doc: `Five tenants with weights 1 to 5 and a backlog each, 8 workers, handlers of 2 ms. The first 500
-runs are not counted; of the next 5,000 each tenant's share is compared with its weight's.`,
+runs are not counted; of the next 5,000 each tenant's share is compared with its weight's. Then
+the weights are turned round while all goes on, and the same is done again.`,
 	Run: weights,
 }
 
@@ -92,8 +93,8 @@ func weights(ctx context.Context, r *Rig) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	// So many that the heaviest has work to the end.
-	each := (skip+count)*2/3 + 100
+	// So many that each has work to the end.
+	each := skip + count + 100
 	err = bed.fill(ctx, each*weightsTenants, func(i int) (string, []byte) {
 		return bed.subject(weightedName(i%weightsTenants+1), workKind), nil
 	})
@@ -117,17 +118,24 @@ func weights(ctx context.Context, r *Rig) ([]Row, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plain consumer: %w", err)
 	}
-	ours, err := weighted(ctx, bed, newShare(skip, count), want)
-	if err != nil {
+	turned := make(map[string]float64)
+	for i := 1; i <= weightsTenants; i++ {
+		turned[weightedName(i)] = float64(weightsTenants + 1 - i)
+	}
+	before, after := newShare(skip, count), newShare(skip, count)
+	if err := weighted(ctx, bed, before, after, want, turned); err != nil {
 		return nil, err
 	}
-	plainTime, plainRuns := plain.off(want)
-	ourTime, ourRuns := ours.off(want)
 	n := grouped(int64(count))
+	plainTime, plainRuns := plain.off(want)
+	row := func(claim string, s *share, weights map[string]float64) Row {
+		ofTime, ofRuns := s.off(weights)
+		return atMost(claim+" worker-time off by, at most", ofShare(ofTime), ofShare(weightsOff)).
+			noting("numbers of messages, whose handlers do not take exactly as long: off by %v", ofShare(ofRuns))
+	}
 	return []Row{
-		atMost("weights 1:2:3:4:5, "+n+" messages: worker-time off by, at most", ofShare(ourTime), ofShare(weightsOff)).
-			beside(ofShare(plainTime)).
-			noting("numbers of messages, whose handlers do not take exactly as long: off by %v (plain: %v)", ofShare(ourRuns), ofShare(plainRuns)),
+		row("weights 1:2:3:4:5, "+n+" messages:", before, want).beside(ofShare(plainTime)).noting("plain: %v", ofShare(plainRuns)),
+		row("5:4:3:2:1, set while they run:", after, turned),
 	}, nil
 }
 
@@ -142,15 +150,27 @@ func (s *share) await(ctx context.Context) error {
 	})
 }
 
-// weighted runs Spillway with the weights until the share is known.
-func weighted(ctx context.Context, bed *bed, sh *share, want map[string]float64) (*share, error) {
+// weighted runs Spillway with the weights until the first share is known, and then with those
+// that are set, until the second is.
+func weighted(ctx context.Context, bed *bed, before, after *share, weights, turned map[string]float64) error {
+	var now atomic.Pointer[share]
+	now.Store(before)
 	s, err := bed.ours(ctx, consumer.Config{
 		Durable: "ours", Workers: weightsWorkers, DrainTimeout: time.Second,
-		PolicyFor: func(tenant string, p *consumer.TenantPolicy) { p.Weight = want[tenant] },
-	}, handlerFor(func(subject string, _ uint64, _ []byte) { sh.run(tenantOf(subject), weightsService) }))
+		PolicyFor: func(tenant string, p *consumer.TenantPolicy) { p.Weight = weights[tenant] },
+	}, handlerFor(func(subject string, _ uint64, _ []byte) { now.Load().run(tenantOf(subject), weightsService) }))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	err = sh.await(ctx)
-	return sh, errors.Join(err, s.stop())
+	err = before.await(ctx)
+	for tenant, weight := range turned {
+		if err == nil {
+			err = s.SetTenant(ctx, tenant, consumer.TenantPatch{Weight: &weight}, 0)
+		}
+	}
+	now.Store(after)
+	if err == nil {
+		err = after.await(ctx)
+	}
+	return errors.Join(err, s.stop())
 }
