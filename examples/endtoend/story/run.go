@@ -87,7 +87,7 @@ func Run(ctx context.Context, c Config) (*Summary, error) {
 	case err = <-worked:
 		err = errors.Join(errors.New("the worker ended before its time"), err)
 		stopPlay()
-		<-played
+		err = errors.Join(err, <-played)
 		worked <- nil
 	}
 	stopPlay()

@@ -58,7 +58,7 @@ func (s *Summary) WriteText(w io.Writer) error {
 	p("")
 	p("%-10s %7s %9s %7s %7s   WAIT p99 by scene: normal, spike, slow", "TENANT", "POSTED", "ACCEPTED", "503", "DONE")
 	for _, t := range s.Tenants {
-		p("%-10s %7d %9d %7d %7d   %8s %8s %8s", t.Name, t.Sent, t.Accepted, t.Refused, t.Done, brief(t.P99[0]), brief(t.P99[1]), brief(t.P99[2]))
+		p("%-10s %7d %9d %7d %7d        %9s %8s %8s", t.Name, t.Sent, t.Accepted, t.Refused, t.Done, brief(t.P99[0]), brief(t.P99[1]), brief(t.P99[2]))
 	}
 	a := s.Account
 	p("")

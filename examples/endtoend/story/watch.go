@@ -142,6 +142,7 @@ type watch struct {
 	scene  Scene
 	tracks [scenes]track
 	last   sample
+	pulls  float64 // a second, until last
 }
 
 // begin says that a scene begins. What was noted of it earlier is forgotten.
@@ -164,12 +165,12 @@ func (w *watch) complete() {
 
 // note requires mu.
 func (w *watch) note(s sample) {
-	pulls := 0.0
-	if !w.last.at.IsZero() {
-		pulls = float64(s.pulled()-w.last.pulled()) / max(s.at.Sub(w.last.at).Seconds(), sampleEvery.Seconds())
+	// A scene begins between two samples: of so short a time there is no rate.
+	if span := s.at.Sub(w.last.at); span > sampleEvery/2 {
+		w.pulls = float64(s.pulled()-w.last.pulled()) / span.Seconds()
+		w.last = s
 	}
-	w.tracks[w.scene].add(s, pulls)
-	w.last = s
+	w.tracks[w.scene].add(s, w.pulls)
 }
 
 // run samples until ctx ends, and shows one in four and what is new.
