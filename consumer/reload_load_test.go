@@ -47,7 +47,7 @@ func TestSharedRatesAreAskedForWhenTheyChangeAndGoBackIfOneIsRefused(t *testing.
 		r.run(with(1, 2), routes(h, h))
 		want := func(asked int, billing, mail float64) {
 			t.Helper()
-			if s.asked != asked || s.rates["billing"].Events != billing || s.rates["mail"].Events != mail {
+			if s.asked != asked || s.rates["downstream:billing"].Events != billing || s.rates["downstream:mail"].Events != mail {
 				t.Errorf("asked %d times, rates are %v; want %d, %v and %v", s.asked, s.rates, asked, billing, mail)
 			}
 		}
@@ -56,7 +56,7 @@ func TestSharedRatesAreAskedForWhenTheyChangeAndGoBackIfOneIsRefused(t *testing.
 		want(2, 1, 2)
 		r.reload(with(1, 3))
 		want(3, 1, 3)
-		s.fail = "mail"
+		s.fail = "downstream:mail"
 		if err := r.c.Reload(with(7, 8)); !errors.Is(err, errBoom) {
 			t.Errorf("the error is %v", err)
 		}
