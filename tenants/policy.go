@@ -27,6 +27,7 @@ func (q *Queues[T]) setPolicy(tenant string, p Policy, tick func()) error {
 	q.mu.Lock()
 	tick()
 	q.overrides[tenant] = p
+	q.changes++
 	if t := q.s.tenants[tenant]; t != nil {
 		q.apply(t, p)
 	}
@@ -67,6 +68,7 @@ func (q *Queues[T]) refresh(round uint64, tenant string, p Policy, clearing bool
 	if q.round != round {
 		return false
 	}
+	q.changes++ // whoever meets the tenant just now may have asked before
 	if clearing {
 		delete(q.overrides, tenant)
 	}

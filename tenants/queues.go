@@ -26,6 +26,7 @@ type Queues[T any] struct {
 	policyFor func(string, *Policy)
 	overrides map[string]Policy
 	round     uint64    // Reconfigures so far
+	changes   uint64    // of the policy of single tenants so far
 	epoch     time.Time // the first time seen; the scheduler counts from here
 	now       int64     // the last time seen
 	sleepers  sleepers
@@ -168,7 +169,7 @@ func (q *Queues[T]) known(at int64, name string) (*tenant, error) {
 			p = q.def
 		}
 		if !fixed && q.policyFor != nil {
-			round, f := q.round, q.policyFor
+			round, changes, f := q.round, q.changes, q.policyFor
 			q.unlock()
 			var err error
 			p, err = q.ask(f, name, p)
@@ -176,7 +177,7 @@ func (q *Queues[T]) known(at int64, name string) (*tenant, error) {
 			if err != nil {
 				return nil, err
 			}
-			if q.round != round || q.s.tenants[name] != nil || q.sealed {
+			if q.round != round || q.changes != changes || q.s.tenants[name] != nil || q.sealed {
 				continue
 			}
 		}

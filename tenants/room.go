@@ -56,8 +56,11 @@ func (q *Queues[T]) Take(tenant, class string) []T {
 		return nil
 	}
 	for _, qu := range t.queues {
-		if qu.class.name == class {
+		if qu.class.name == class && qu.depth > 0 {
 			taken := q.empty(qu, nil)
+			if q.s.jammed {
+				q.s.loosen()
+			}
 			qu.gap, qu.paced = 0, 0 // that was no pace
 			q.s.settle(q.now, t)
 			if q.sealed && q.s.queued == 0 {

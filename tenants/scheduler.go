@@ -240,6 +240,9 @@ func (s *scheduler) settle(now int64, t *tenant) {
 // starts at virtual time at the earliest: debt survives, credit does not.
 func (s *scheduler) enter(q *queue) {
 	t := q.tenant
+	if q.short && s.ready(q) {
+		q.short, s.eased = false, true // other bounds apply now
+	}
 	if q.depth == 0 || t.blocked() || s.delayed.has(q.id) {
 		return
 	}

@@ -252,7 +252,7 @@ func (s *scheduler) setLeft(c *class, n int) {
 func (s *scheduler) tighten(q *queue, hold bool) {
 	c := q.class
 	if !s.ready(q) {
-		s.jammed = true
+		s.jammed, q.short = true, true
 		return
 	}
 	c.tight = true

@@ -65,6 +65,7 @@ type queue struct {
 	gate   int64   // nothing of it starts before
 	id     int32
 	mode   mode
+	short  bool // it got less than its marks while it could not start
 	left   bool // an item has left since the queue was last empty
 }
 
