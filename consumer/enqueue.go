@@ -25,7 +25,11 @@ func (c *Consumer) enqueue(d *delivery, now time.Time) {
 	case LaneOverflow:
 		c.receiveBack(d, now)
 		return
-	default:
+	case LaneRetry:
+		if c.followed(d) || c.stepsAside(d, now) {
+			return
+		}
+	case LaneMain:
 		if c.followed(d) {
 			return
 		}
@@ -51,6 +55,38 @@ func (c *Consumer) followed(d *delivery) bool {
 	}
 	c.spill(f, d)
 	return true
+}
+
+// asideFor is how long a retry stays away that cannot go where overflow is.
+const asideFor = time.Minute
+
+// stepsAside moves d out of the way, a retry that cannot start, and reports whether it did:
+// half of what the retry lane may hold is for those that can, whoever else has to wait.
+func (c *Consumer) stepsAside(d *delivery, now time.Time) bool {
+	l := d.lane
+	if 2*(l.budget.messages.Load()-l.state.requested.Load()) <= l.budget.maxMessages || !c.movable(d) || !c.heldUp(d, now) {
+		return false
+	}
+	if f, _ := c.spillway.begin(d, true); f != nil {
+		c.spill(f, d)
+	} else {
+		c.postpone(d, now.Add(asideFor))
+	}
+	return true
+}
+
+// heldUp reports whether what holds the queue of d up is something else than workers.
+func (c *Consumer) heldUp(d *delivery, now time.Time) bool {
+	if c.overrides.paused(d.msg.Tenant, now) || d.route.state.gate.standing().halted() {
+		return true
+	}
+	stat, _ := c.queues.Tenant(d.msg.Tenant)
+	for downstream, q := range stat.Classes() {
+		if downstream == d.route.Downstream {
+			return q.Waits == tenants.WaitCap || q.Waits == tenants.WaitRate
+		}
+	}
+	return false
 }
 
 // shed does with d, which its queue has refused, what the tenant's policy says.

@@ -61,7 +61,11 @@ func (c *Consumer) blockedQueues() []blockedQueue {
 // and what came back from an overflow is handed back to that, and comes again before anything
 // that is behind it there. Retries stay, as they have a share of their own.
 func (c *Consumer) moveOut(b blockedQueue, now time.Time) {
-	for _, d := range c.queues.Take(b.tenant, b.downstream) {
+	taken := c.queues.Take(b.tenant, b.downstream)
+	if i := slices.IndexFunc(taken, func(d *delivery) bool { return d.lane.kind == LaneOverflow }); i >= 0 {
+		c.spillway.handedBack(taken[i].lane.flow, now)
+	}
+	for _, d := range taken {
 		switch d.lane.kind {
 		case LaneMain:
 			c.shed(d, now)

@@ -267,12 +267,29 @@ func (c *Consumer) newOverflowLane(f *flow) *lane {
 	return l
 }
 
+// awayFor is how long a lane does not ask for what was handed back, so that it is there again:
+// what is behind it would come first.
+const awayFor = 3 * handBackDelay
+
+// handedBack notes that messages of f are about to be handed back: they are overflow again.
+func (s *spillway) handedBack(f *flow, now time.Time) {
+	s.mu.Lock()
+	if f.mode == flowCalm {
+		s.set(f, flowSpilling)
+	}
+	f.dry = false
+	f.confirmed++ // an answer that there is nothing may be from before
+	f.notBefore = now.Add(awayFor)
+	s.mu.Unlock()
+	s.c.alarms.after(awayFor, func() { s.serve(f) })
+}
+
 // room returns what the queue of f takes now, and why nothing if that is so.
 func (s *spillway) room(f *flow) (tenants.Room, PauseReason) {
 	s.mu.Lock()
-	dry := f.dry
+	nothing := f.dry || time.Now().Before(f.notBefore)
 	s.mu.Unlock()
-	if dry {
+	if nothing {
 		return tenants.Room{}, PauseEmpty
 	}
 	tenant, downstream, ok := f.names()

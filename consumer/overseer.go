@@ -44,6 +44,7 @@ type overseer struct {
 	backoff time.Duration
 
 	mu        sync.Mutex // guards what is below, and is held for no more than a look
+	runs      bool // or will: what is stored is going to be in force here
 	following bool
 	applied   uint64        // revision up to which everything is in force here
 	moved     chan struct{} // closed when that changes
@@ -68,6 +69,7 @@ func newOverseer(c *Consumer) overseer {
 // load reads what is set, before anything is pulled. Where there may be no bucket, or none
 // that we may read, the Consumer does without; it does not without an answer.
 func (o *overseer) load(ctx context.Context) error {
+	o.expect(true)
 	_, err := ask(ctx, topology{o.c}, func(ctx context.Context) (struct{}, error) {
 		s, err := o.open(ctx)
 		if err != nil {
@@ -104,6 +106,7 @@ func (o *overseer) load(ctx context.Context) error {
 func (o *overseer) run(ctx context.Context) {
 	connected := o.c.nc.StatusChanged(nats.CONNECTED)
 	defer o.c.nc.RemoveStatusListener(connected)
+	defer o.expect(false)
 	defer o.follow(false)
 	defer o.leave()
 	look := time.NewTimer(0)
@@ -276,6 +279,14 @@ func (o *overseer) follow(following bool) {
 	o.announce()
 }
 
+// expect notes whether anybody follows the bucket, or is about to.
+func (o *overseer) expect(runs bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.runs = runs
+	o.announce()
+}
+
 // announce requires that mu is held.
 func (o *overseer) announce() {
 	close(o.moved)
@@ -289,7 +300,7 @@ func (o *overseer) await(ctx context.Context, revision uint64) {
 	defer cancel()
 	for {
 		o.mu.Lock()
-		done, moved := !o.following || o.applied >= revision, o.moved
+		done, moved := !o.runs || o.applied >= revision, o.moved
 		o.mu.Unlock()
 		if done {
 			return

@@ -33,6 +33,7 @@ type flow struct {
 	unconfirmed int         // copies on their way
 	confirmed   uint64      // copies stored by this process so far
 	dry         bool        // the lane found nothing, and nothing was stored since
+	notBefore   time.Time   // what was handed back is not there again
 	behind      []*delivery // what is new while it returns
 	releasing   bool        // behind is being queued, or moved: what is new waits until that is done
 	idleSince   time.Time   // of a calm flow
