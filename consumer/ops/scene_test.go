@@ -24,6 +24,8 @@ type scene struct {
 	actors []*actor
 	downs  []*downstream
 	script func(s *scene, second int) // changes what happens
+	asked  []string                   // changes of tenants, in words
+	refuse error                      // what they are answered, if not nil
 }
 
 type actor struct {
@@ -192,6 +194,9 @@ func (s *scene) serve(d *downstream, on []*actor, main *consumer.LaneState, back
 	slices.SortFunc(on, func(x, y *actor) int { return x.Queued - y.Queued })
 	for i, a := range on { // what one does not need, the others get
 		n := min(room/(len(on)-i), a.Queued)
+		if a.Paused {
+			n = 0
+		}
 		room -= n
 		runs = append(runs, s.run(d, a, n)...)
 	}
@@ -258,6 +263,8 @@ func (s *scene) settle(d *downstream, a *actor, back *uint64) {
 	a.Oldest = s.now.Add(-time.Duration(1+a.Queued/20) * 300 * time.Millisecond)
 	a.Waiting = &consumer.Waiting{For: consumer.WaitTurn, Downstream: d.Downstream, Since: a.Oldest}
 	switch {
+	case a.Paused:
+		a.Waiting.For = consumer.WaitPaused
 	case d.Breaker.State != consumer.BreakerClosed:
 		a.Waiting.For, a.Waiting.Until = consumer.WaitDownstreamBreaker, d.Breaker.Until
 	case d.Queued > 0 || a.Queued > 20:

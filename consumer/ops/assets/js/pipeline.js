@@ -29,7 +29,7 @@ function numbers(s, w, lanes, history) {
   const main = lanes.get("main") ?? {};
   const set = (name, value) => text(shown[name], value);
   set("lag", count(main.pending ?? 0));
-  set("backlog", w.backlog ? `${count(w.backlog)} not done, all lanes` : "nothing left to do");
+  set("backlog", w.backlog ? `${count(w.backlog)} not done yet` : "nothing left to do");
   set("pulled", rate(history.mean("pulled")));
   set("pull", main.paused ? pause(main.paused)[1] : `by ${count(main.batch ?? 0)} · credit ${count(main.credit ?? 0)}`);
   set("held", count(w.held));
@@ -38,7 +38,7 @@ function numbers(s, w, lanes, history) {
   const shedding = s.totals.shedding ? ` · ${count(s.totals.shedding)} shedding` : "";
   set("queues", `of ${plural(s.totals.waiting, "tenant")}${shedding}`);
   set("wait", nanos(s.rates.wait_p99_ns));
-  set("schedule", `wait to start · ${nanos(s.rates.wait_p50_ns)} p50`);
+  set("schedule", `wait to start · ${nanos(s.rates.wait_p50_ns)}\u00a0p50`);
   set("busy", count(w.in_flight));
   set("workers", `of ${count(w.workers)}`);
   set("work", w.stuck ? `${count(w.stuck)} stuck` : "workers busy");

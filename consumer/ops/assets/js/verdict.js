@@ -51,6 +51,9 @@ function shedding(s) {
   const worst = s.tenants.rows.find((t) => t.overflow || t.shedding);
   const one = tenants === 1 && worst;
   const who = one ? worst.tenant : plural(tenants, "tenant");
+  if (one && worst.paused) {
+    return { state: "waiting", key: `paused ${who}`, head: `${who} is paused; what it sends is kept aside.`, more: `${plural(s.totals.overflow, "message")} in overflow: stored, and in order. ${others(s)}` };
+  }
   const more = `${plural(s.totals.overflow, "message")} in overflow: stored, and in order. ${others(s)}`;
   if (!s.totals.shedding && !s.rates.spilled) {
     return { state: "shedding", key: `overflow ${who}`, head: `${who} ${one ? "has" : "have"} overflow, which is being worked off.`, more };
