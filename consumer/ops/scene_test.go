@@ -204,9 +204,15 @@ func (s *scene) serve(d *downstream, on []*actor, main *consumer.LaneState, back
 		s.settle(d, a, back)
 		d.Queued += a.Queued
 	}
+	kept := 0 // of who is paused
+	for _, a := range on {
+		if a.Paused {
+			kept += a.Queued
+		}
+	}
 	d.InFlight = min(d.Limit.Limit, d.InFlight)
 	d.Waiting = ""
-	if d.Queued > 40 && d.Breaker.State == consumer.BreakerClosed {
+	if d.Queued-kept > 40 && d.Breaker.State == consumer.BreakerClosed {
 		d.InFlight, d.Waiting = d.Limit.Limit, consumer.WaitDownstreamLimit
 	}
 	if d.Breaker.State != consumer.BreakerClosed {

@@ -31,11 +31,11 @@ function numbers(s, w, lanes, history) {
   set("lag", count(main.pending ?? 0));
   set("backlog", w.backlog ? `${count(w.backlog)} not done yet` : "nothing left to do");
   set("pulled", rate(history.mean("pulled")));
-  set("pull", main.paused ? pause(main.paused)[1] : `by ${count(main.batch ?? 0)} · credit ${count(main.credit ?? 0)}`);
+  set("pull", main.paused ? pause(main.paused)[1] : `by ${count(main.batch ?? 0)} · credit\u00a0${count(main.credit ?? 0)}`);
   set("held", count(w.held));
   set("admit", `of ${count(w.held_max)} · ${bytes(w.held_bytes)} of ${bytes(w.held_bytes_max)}`);
   set("queued", count(s.totals.queued));
-  const shedding = s.totals.shedding ? ` · ${count(s.totals.shedding)} shedding` : "";
+  const shedding = s.totals.shedding ? ` · ${count(s.totals.shedding)}\u00a0shedding` : "";
   set("queues", `of ${plural(s.totals.waiting, "tenant")}${shedding}`);
   set("wait", nanos(s.rates.wait_p99_ns));
   set("schedule", `wait to start · ${nanos(s.rates.wait_p50_ns)}\u00a0p50`);
@@ -46,7 +46,7 @@ function numbers(s, w, lanes, history) {
   set("handle", `${nanos(s.rates.took_p99_ns)} p99`);
   set("acked", rate(history.mean("acked")));
   const dead = Object.values(w.dead_letters ?? {}).reduce((a, b) => a + b, 0);
-  set("settle", `${rate(history.mean("failed"))}/s failed · ${plural(dead, "dead letter")}`);
+  set("settle", `${rate(history.mean("failed"))}/s failed · ${plural(dead, "dead letter").replaceAll(" ", "\u00a0")}`);
   set("overflow", count(s.totals.overflow));
   const back = s.rates.lanes.overflow ?? 0;
   const moving = s.totals.overflow || history.mean("spilled") || back;

@@ -166,7 +166,7 @@ function setByHand(override, now) {
   for (const [name, words] of Object.entries(setWords)) {
     const o = override[name];
     if (!o) continue;
-    const until = o.until ? ` until ${moment(Date.parse(o.until), now)}` : "";
+    const until = o.until ? ` until\u00a0${moment(Date.parse(o.until), now).replaceAll(" ", "\u00a0")}` : "";
     untils.set(until, [...(untils.get(until) ?? []), words(o.value)]);
   }
   const parts = [...untils].map(([until, what]) => what.join(", ") + until);
