@@ -44,7 +44,7 @@ type overseer struct {
 	backoff time.Duration
 
 	mu        sync.Mutex // guards what is below, and is held for no more than a look
-	runs      bool // or will: what is stored is going to be in force here
+	runs      bool       // or will: what is stored is going to be in force here
 	following bool
 	applied   uint64        // revision up to which everything is in force here
 	moved     chan struct{} // closed when that changes
