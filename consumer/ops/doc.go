@@ -66,7 +66,8 @@
 // PATCH changes what its body names, in all processes of the durable, and for good unless
 // there is a ttl; DELETE makes the config count again, and does no harm if nothing was set.
 // Both answer with the tenant as it is treated then. A name goes into the path with each
-// byte escaped that is not plain there, dots of "." and ".." too.
+// byte escaped that is not plain there, dots of "." and ".." too; browsers resolve these two
+// all the same, so that the page leaves such tenants to the command.
 //
 //	400  the name, the syntax, a key or a value is wrong: the answer tells all that is
 //	401  the token is missing or wrong

@@ -61,7 +61,7 @@ func (e editor) done() {
 // shows waits until the last columns of the row match an expression.
 func (e editor) shows(expression string) {
 	e.t.Helper()
-	e.await(fmt.Sprintf(`new RegExp(%q).test(%s?.querySelector(".now").innerText.replaceAll("\n", " "))`, expression, e.row()))
+	e.await(fmt.Sprintf(`new RegExp(%q).test(%s?.querySelector(".now").innerText.replaceAll(/\s+/g, " "))`, expression, e.row()))
 }
 
 func TestATenantIsChangedByWhoHasTheToken(t *testing.T) {
@@ -157,6 +157,18 @@ func TestARefusedChangeIsToldInTheWordsOfTheWorker(t *testing.T) {
 	th.away()
 	e.submit()
 	e.told("answer", "The worker refused it: the worker is away")
+}
+
+func TestWhoIsPausedIsNotSaidToSendTooMuch(t *testing.T) {
+	b := newBrowser(t, 1280, 900)
+	th := perform(t, newScene(halted), ops.Config{Token: token}, nil)
+	b.open(th.url)
+	if got := read[string](b, fmt.Sprintf(text, "#verdict")); got != "2 tenants are paused; what they send is kept aside." {
+		t.Errorf("the page says %q", got)
+	}
+	editor{b, "borealis"}.shows(`^paused until \d+:\d+:\d+ set by hand: weight 2.5, rate 10/s$`)
+	editor{b, "kestrel"}.shows(`^paused until it is resumed$`)
+	editor{b, "ironwood"}.shows(`set by hand: at most 4 in flight until \d+:\d+$`)
 }
 
 // A browser takes . and .. in a path for directories, escaped or not.

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -30,6 +32,9 @@ type Config struct {
 // Load reads the file called name.
 func Load(name string, from Sources) (*Config, error) {
 	data, err := read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the config file cannot be read: %w (--config names another)", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the config file cannot be read: %w", err)
 	}

@@ -17,6 +17,7 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"no duration", "ack_wait: soon", `worker.yaml:4:11: ack_wait is "soon", must be a duration like 250ms, 30s or 5m`},
 		{"string for a number", `workers: "8"`, `worker.yaml:4:10: workers is "8", must be a whole number`},
 		{"fraction for a whole number", "workers: 8.5", `worker.yaml:4:10: workers is 8.5, must be a whole number`},
+		{"tab", "buffer:\n\tmessages: 8", `worker.yaml:5:1: there is a tab where YAML wants spaces`},
 		{"number for a string", "tenant: {header: 8}", `worker.yaml:4:18: tenant.header is 8, must be a string`},
 		{"word for a bool", "manage: yes", `worker.yaml:4:9: manage is "yes", must be true or false`},
 		{"list for a string", "deliver: [all]", `worker.yaml:4:10: deliver is a list, must be a string`},

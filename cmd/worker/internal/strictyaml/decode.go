@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -156,7 +157,11 @@ func (d *decoder) report(path string, at *token.Token, format string, args ...an
 
 func (d *decoder) syntax(err error) {
 	if e, ok := errors.AsType[yaml.Error](err); ok {
-		d.report("", e.GetToken(), "%s", e.GetMessage())
+		message := e.GetMessage()
+		if strings.Contains(message, "character '\t'") {
+			message = "there is a tab where YAML wants spaces"
+		}
+		d.report("", e.GetToken(), "%s", message)
 		return
 	}
 	d.report("", nil, "%v", err)

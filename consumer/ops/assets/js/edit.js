@@ -29,6 +29,7 @@ export function change(t) {
   f.weight.value = t.weight;
   f.max_in_flight.value = t.max_in_flight;
   f.rate.value = t.rate ?? "";
+  text(byId("edit-rate"), `like 100/s or 5/m, ${t.rate_shared ? "of all processes together" : "in each process"}`);
   f.ttl.value = "";
   f.paused.checked = t.paused;
   f.token.value = sessionStorage.getItem(kept) ?? "";
