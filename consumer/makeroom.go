@@ -14,22 +14,30 @@ import (
 // lane alone, so that nothing newer of these queues passes by meanwhile.
 func (c *Consumer) makeRoom(now time.Time) {
 	l := c.live.Load()
-	if l.Tenants.OnOverflow == OverflowHold {
-		return // which gives up just this
+	if l.Tenants.OnOverflow == OverflowHold || now.Before(c.roomAgain) {
+		return // hold gives up just this
 	}
 	most := c.cfg.Buffer.soft(l.Workers)
 	items, bytes := c.queues.Blocked()
 	if items <= most.Messages/8*5 && bytes <= most.Bytes/8*5 {
 		return
 	}
+	c.roomAgain = now.Add(makeRoomEvery)
 	for _, b := range c.blockedQueues() {
 		if items <= most.Messages/2 && bytes <= most.Bytes/2 {
 			return
+		}
+		if c.overflowPolicy(b.tenant) != OverflowSpill {
+			continue // what was accepted is not dropped, nor sent round, for want of room
 		}
 		c.moveOut(b, now)
 		items, bytes = items-b.items, bytes-b.bytes
 	}
 }
+
+// makeRoomEvery is how long it takes at least until the queues are looked at again: what is
+// left may have to stay.
+const makeRoomEvery = 100 * time.Millisecond
 
 // blockedQueue is a queue that cannot run now.
 type blockedQueue struct {
@@ -57,9 +65,11 @@ func (c *Consumer) blockedQueues() []blockedQueue {
 	return all
 }
 
-// moveOut takes a queue out of the way: what the main lane has brought is shed, in its order,
-// and what came back from an overflow is handed back to that, and comes again before anything
-// that is behind it there. Retries stay, as they have a share of their own.
+// moveOut takes a queue out of the way: what the main lane has brought is shed, and what came
+// back from an overflow is handed back to that, and comes again before anything that is behind
+// it there. Retries stay, as they have a share of their own. If the queue has overflow already,
+// what is moved there is behind what is newer: room for the others is worth more than the order
+// of one tenant whose downstream is down.
 func (c *Consumer) moveOut(b blockedQueue, now time.Time) {
 	taken := c.queues.Take(b.tenant, b.downstream)
 	if i := slices.IndexFunc(taken, func(d *delivery) bool { return d.lane.kind == LaneOverflow }); i >= 0 {
