@@ -1,18 +1,11 @@
 package consumer_test
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/spillwaymq/spillway/consumer"
-	"github.com/spillwaymq/spillway/limiter"
 )
 
 func paused() consumer.TenantPatch          { return consumer.TenantPatch{Paused: new(true)} }
@@ -124,139 +117,6 @@ func TestWhatIsSetForATimeIsOverOnTimeEvenIfNATSIsAway(t *testing.T) {
 	})
 }
 
-func TestWhatIsSetSurvivesWhatHappensToTheBucketAndTheConnection(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		r, l := newRig(t), newLedger(nil)
-		a, b := r.process(config(t, nil), l), r.process(config(t, nil), l)
-		awaitRunning(t, a, b)
-		want := func(what string, is bool) {
-			t.Helper()
-			for name, p := range map[string]*process{"a": a, "b": b} {
-				eventually(t, time.Minute, fmt.Sprintf("%s: paused is %t in %s", what, is, name), func() bool { return p.c.Tenant("acme").Paused == is })
-			}
-		}
-		a.set("acme", paused(), 0)
-		want("set", true)
-		r.CutConnections(t)
-		time.Sleep(time.Second)
-		b.clear("acme")
-		want("after a cut", false)
-		r.Restart(t)
-		awaitRunning(t, a, b)
-		a.set("acme", paused(), 0)
-		want("after a restart", true)
-		r.deleteStream("KV_JOBS_STATE")
-		want("the bucket was deleted", false)
-		b.set("acme", paused(), 0)
-		want("in a bucket that was made again", true)
-		kv := must[jetstream.KeyValue](t)(r.js.KeyValue(t.Context(), "JOBS_STATE"))
-		if err := kv.Delete(t.Context(), "w.tenant.acme"); err != nil {
-			t.Fatal(err)
-		}
-		want("deleted by hand", false)
-		a.set("acme", paused(), 0)
-		want("set again", true)
-		r.deleteStream("JOBS")
-		r.Stream(t, "JOBS", "jobs.>")
-		time.Sleep(time.Minute)
-		want("after the stream was made again", true)
-	})
-}
-
-func TestWithoutABucketAnUnmanagedConsumerRunsAndSaysSo(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		r, l := newRig(t), newLedger(nil)
-		p := r.process(config(t, nil), l) // makes all that is needed
-		awaitRunning(t, p)
-		_ = p.stop()
-		r.deleteStream("KV_JOBS_STATE")
-		u := r.process(config(t, func(cfg *consumer.Config) { cfg.Unmanaged = true }), l)
-		awaitRunning(t, u)
-		r.publish("jobs.acme.x", "1")
-		time.Sleep(time.Second)
-		err := u.c.SetTenant(t.Context(), "acme", paused(), 0)
-		if !errors.Is(err, consumer.ErrLivePolicyOff) || l.handled() != 1 {
-			t.Errorf("the error is %v, and %d are handled", err, l.handled())
-		}
-		wantError(t, err, "bucket JOBS_STATE does not exist, and Unmanaged forbids to create it")
-		if _, err := r.js.KeyValue(t.Context(), "JOBS_STATE"); !errors.Is(err, jetstream.ErrBucketNotFound) {
-			t.Errorf("there is a bucket: %v", err)
-		}
-		must[jetstream.KeyValue](t)(r.js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "JOBS_STATE"}))
-		if err := u.c.SetTenant(t.Context(), "acme", paused(), 0); err != nil {
-			t.Error(err)
-		}
-		eventually(t, 2*time.Minute, "it is found", func() bool { return u.c.Tenant("acme").Paused })
-	})
-}
-
-func TestWrongPatchesAreRefusedByFieldValueAndBound(t *testing.T) {
-	c, err := consumer.New(offline(t), config(t, nil), newLedger(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for want, tt := range map[string]struct {
-		tenant string
-		patch  consumer.TenantPatch
-		ttl    time.Duration
-	}{
-		"TenantPatch sets nothing, must have at least one of":                      {tenant: "a"},
-		"TenantPatch.Weight is 0, must be between 0.001 and 1000":                  {"a", weighs(0), 0},
-		"TenantPatch.MaxInFlight is -1, must be between 0 and 65536":               {"a", capped(-1), 0},
-		"TenantPatch.Rate.Events is -1, must be above 0":                           {"a", consumer.TenantPatch{Rate: &limiter.Rate{Events: -1, Per: 1}}, 0},
-		"ttl is -1s, must be between 0s and 8784h0m0s":                             {"a", paused(), -time.Second},
-		"ttl is 8784h0m0.000000001s":                                               {"a", paused(), consumer.MaxTTL + 1},
-		`tenant is "", must be 1 to 256 bytes of UTF-8 without control characters`: {"", paused(), 0},
-		`tenant is "\x00suspect", must`:                                            {"\x00suspect", paused(), 0},
-		`tenant is "\xff", must`:                                                   {"\xff", paused(), 0},
-	} {
-		err := c.SetTenant(t.Context(), tt.tenant, tt.patch, tt.ttl)
-		if !errors.Is(err, consumer.ErrPatch) || !strings.Contains(err.Error(), want) {
-			t.Errorf("the error is %v, want ErrPatch and %q", err, want)
-		}
-	}
-}
-
-func TestTenantsWithOddNamesCanBeSet(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		r := newRig(t)
-		a, b := r.process(config(t, nil), newLedger(nil)), r.process(config(t, nil), newLedger(nil))
-		awaitRunning(t, a, b)
-		names := []string{".", "..", "*", ">", "a.b", "a b", "$KV", "_", "%41", "=41", "-x", "ünï", "<script>", strings.Repeat("ü", 128)}
-		for i, name := range names {
-			a.set(name, capped(i+1), 0)
-		}
-		time.Sleep(time.Second)
-		for i, name := range names {
-			if got := b.c.Tenant(name).MaxInFlight; got != i+1 {
-				t.Errorf("%q: %d, want %d", name, got, i+1)
-			}
-		}
-		if got := b.c.Tenant("a").MaxInFlight; got != 0 {
-			t.Errorf("a has %d", got)
-		}
-	})
-}
-
-func TestWithoutNATSSetTenantIsAnErrorAndNothingChanges(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		r := newRig(t)
-		p := r.process(config(t, nil), newLedger(nil))
-		awaitRunning(t, p)
-		r.Stop(t)
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		if err := p.c.SetTenant(ctx, "acme", paused(), 0); err == nil {
-			t.Error("there is no error")
-		}
-		r.Start(t)
-		time.Sleep(time.Minute)
-		if p.c.Tenant("acme").Paused {
-			t.Error("it is paused")
-		}
-	})
-}
-
 func TestManyChangesOfOneTenantAtOnceLoseNone(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t)
@@ -336,34 +196,28 @@ func TestReloadKeepsWhatIsSetOverTheConfig(t *testing.T) {
 	})
 }
 
-func TestARecordOfALaterVersionIsKept(t *testing.T) {
+func TestSetTenantWorksAfterRun(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t)
-		p := r.process(config(t, nil), newLedger(nil))
-		awaitRunning(t, p)
-		kv := must[jetstream.KeyValue](t)(r.js.KeyValue(t.Context(), "JOBS_STATE"))
-		must[uint64](t)(kv.Put(t.Context(), "w.tenant.acme", []byte(`{"version":1,"tenant":"acme","weight":{"value":4},"color":{"value":"red"},"max_in_flight":{"value":-3}}`)))
-		must[uint64](t)(kv.Put(t.Context(), "w.tenant.bolt", []byte(`{"version":2,"tenant":"bolt","weight":{"value":4}}`)))
-		must[uint64](t)(kv.Put(t.Context(), "w.tenant.evil", []byte(`{"version":1,"tenant":"acme","paused":{"value":true}}`)))
-		must[uint64](t)(kv.Put(t.Context(), "w.tenant.junk", []byte(`[]`)))
+		a, b := r.process(config(t, nil), newLedger(nil)), r.process(config(t, nil), newLedger(nil))
+		awaitRunning(t, a, b)
+		if err := a.stop(); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		a.set("acme", paused(), 0)
+		a.set("acme", capped(3), 0)
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("it took %v, as if it waited for a run that has ended", took)
+		}
 		time.Sleep(time.Second)
-		if s := p.c.Tenant("acme"); s.Weight != 4 || s.MaxInFlight != 0 || s.Paused {
-			t.Errorf("its state is %+v", s)
+		if s := b.c.Tenant("acme"); !s.Paused || s.MaxInFlight != 3 {
+			t.Errorf("in the one that runs its state is %+v", s)
 		}
-		p.set("acme", paused(), 0)
-		e := must[jetstream.KeyValueEntry](t)(kv.Get(t.Context(), "w.tenant.acme"))
-		for _, want := range []string{`"color":{"value":"red"}`, `"weight":{"value":4}`, `"paused":{"value":true}`} {
-			if !strings.Contains(string(e.Value()), want) {
-				t.Errorf("the record is %s, want it to have %s", e.Value(), want)
-			}
-		}
-		wantError(t, p.c.SetTenant(t.Context(), "bolt", paused(), 0), "later version")
-		if s := p.c.Tenant("bolt"); s.Weight != 1 {
-			t.Errorf("bolt weighs %v", s.Weight)
-		}
-		p.set("junk", paused(), 0)
-		if !p.c.Tenant("junk").Paused {
-			t.Error("junk is not paused")
+		a.clear("acme")
+		time.Sleep(time.Second)
+		if s := b.c.Tenant("acme"); s.Override != nil {
+			t.Errorf("after a reset its state is %+v", s)
 		}
 	})
 }

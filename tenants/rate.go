@@ -126,8 +126,10 @@ func (s *scheduler) dryUp(now int64, t *tenant) {
 }
 
 // ReturnUntil is Return for an item whose tenant has a shared rate without a token before
-// at: nothing of the tenant starts until then, and WaitRate is why. Others pass it by. If the
-// tenant's rate is not shared any more, it is Return.
+// at: nothing of the tenant starts until then, and WaitRate is why. Others pass it by, but the
+// item, which has paid nothing, keeps its turn: it is charged as of then, by up to what it is
+// expected to take, and comes before others when the time has come. If the tenant's rate is not
+// shared any more, it is Return.
 func (q *Queues[T]) ReturnUntil(now time.Time, j Job[T], at time.Time) bool {
 	q.mu.Lock()
 	defer q.unlock()

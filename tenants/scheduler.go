@@ -102,11 +102,8 @@ func (s *scheduler) dispatch(now int64, q *queue, size int, next uint64) int32 {
 	t := q.tenant
 	start := max(t.tag, q.class.floor)
 	s.v = max(s.v, start)
-	g := t.cost
-	if g == 0 {
-		g = s.cost
-	}
-	t.tag = start + g/t.limits.weight
+	g := s.charge(t)
+	t.tag, t.turn = start+g/t.limits.weight, false
 	s.peak = max(s.peak, t.tag)
 	id := s.begin(run{queue: q, order: q.order, start: now, charged: g, weight: t.limits.weight})
 
@@ -125,6 +122,14 @@ func (s *scheduler) dispatch(now int64, q *queue, size int, next uint64) int32 {
 		s.rebase()
 	}
 	return id
+}
+
+// charge returns what a run of t is charged in advance.
+func (s *scheduler) charge(t *tenant) float64 {
+	if t.cost == 0 {
+		return s.cost
+	}
+	return t.cost
 }
 
 func (s *scheduler) begin(r run) int32 {
@@ -194,6 +199,7 @@ func (s *scheduler) undo(now int64, id int32, gen uint32) (*queue, run, bool) {
 	t := r.queue.tenant
 	wasBlocked := t.blocked()
 	t.tag -= r.charged / r.weight
+	t.turn = true
 	s.refund(now, t)
 	s.vacate(r, wasBlocked)
 	return r.queue, r, true
@@ -236,8 +242,7 @@ func (s *scheduler) settle(now int64, t *tenant) {
 	}
 }
 
-// enter puts q in the heap of its class if it may run. Who did not contend until now
-// starts at virtual time at the earliest: debt survives, credit does not.
+// enter puts q in the heap of its class if it may run.
 func (s *scheduler) enter(q *queue) {
 	t := q.tenant
 	if q.short && s.ready(q) {
@@ -246,20 +251,36 @@ func (s *scheduler) enter(q *queue) {
 	if q.depth == 0 || t.blocked() || s.delayed.has(q.id) {
 		return
 	}
-	if t.tag < s.v && !t.contends() {
-		t.tag = s.v
+	if s.catchUp(t) {
 		s.rekey(t)
 	}
 	s.seat(q)
+}
+
+// catchUp is for t, which is about to contend. Who did not until now starts at virtual time
+// at the earliest: debt survives, credit does not. Whose turn came, and was given back, still
+// has it: that one starts an item before virtual time at the earliest, so that what comes
+// after the item does not. It reports whether t's tag has changed.
+func (s *scheduler) catchUp(t *tenant) bool {
+	if t.tag >= s.v || t.contends() {
+		return false
+	}
+	earliest := s.v
+	if t.turn {
+		earliest -= s.charge(t) / t.limits.weight
+	}
+	if t.tag >= earliest {
+		return false
+	}
+	t.tag = earliest
+	return true
 }
 
 func (s *scheduler) enterAll(t *tenant) {
 	if t.blocked() {
 		return
 	}
-	if t.tag < s.v && !t.contends() {
-		t.tag = s.v
-	}
+	s.catchUp(t)
 	for _, q := range t.queues {
 		s.enter(q)
 	}

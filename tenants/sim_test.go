@@ -28,6 +28,7 @@ type sim struct {
 	permits map[string]int      // a class named here is closed while it has none left
 	trace   []string            // tenants in the order of their starts
 	seen    func(now time.Time) // called whenever something has ended
+	admit   func(Job[int]) bool // if not nil: false, if it has returned the job
 }
 
 type simRun struct {
@@ -100,6 +101,9 @@ func (s *sim) fill() {
 		j, ok := s.q.TryNext(s.now)
 		if !ok {
 			return
+		}
+		if s.admit != nil && !s.admit(j) {
+			continue
 		}
 		s.free--
 		s.permit(j.Class, -1)

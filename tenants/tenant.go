@@ -22,6 +22,7 @@ type tenant struct {
 
 	bucket bucket // of its rate
 	dry    bool   // its rate has no token: the tenant is in the heap of those that wait for one
+	turn   bool   // its turn came, and was given back: it is not over
 	restAt int64  // when it last had nothing queued or running
 	round  uint64 // the Reconfigure that its policy is from
 	id     int32
@@ -127,6 +128,7 @@ func (s *scheduler) rest(now int64, t *tenant) {
 // could have been forgotten, so that it makes no difference whether it was.
 func (s *scheduler) rouse(now int64, t *tenant) {
 	s.idle--
+	t.turn = false
 	if !s.forgettable(now, t) {
 		return
 	}
