@@ -54,7 +54,8 @@ func (s *spillway) wake() {
 }
 
 // discover looks for overflow in the stream: of before this process started, and of
-// others.
+// others. An Unmanaged Consumer serves what is there as long as the consumers of its lanes
+// are.
 func (s *spillway) discover(ctx context.Context) error {
 	s.askVolumes()
 	found, err := topology{s.c}.spilled(ctx)

@@ -1,11 +1,11 @@
 package consumer_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +18,7 @@ func TestAFloodTakesHalfOfTheOverflowAndTheBurstOfAnotherSpillsAllTheSame(t *tes
 	inBubble(t, func(t *testing.T) {
 		const limit = 1 << 20
 		r := newRig(t)
-		var log bytes.Buffer
+		var log said
 		g := newGate(t)
 		l := newLedger(func(ctx context.Context, m *consumer.Message) error {
 			if m.Tenant == "flood" {
@@ -69,4 +69,22 @@ func TestAFloodTakesHalfOfTheOverflowAndTheBurstOfAnotherSpillsAllTheSame(t *tes
 			t.Errorf("%d became suspects, for what was done to them", n)
 		}
 	})
+}
+
+// said is what was logged.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
