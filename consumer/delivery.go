@@ -18,10 +18,6 @@ type delivery struct {
 	route *Route  // nil until admitted
 	size  int     // bytes, as the budget counts them: on the wire, and what the headers take beyond
 
-	// About how many bytes its copy takes in the stream of overflow: one that is on its way
-	// there, or that it is itself. Guarded by spillway.mu in the first case.
-	copied int64
-
 	// The message that was delivered: for a copy, the copy. The origin is in msg.
 	source source
 	chain  *delivery // in the lane's held table

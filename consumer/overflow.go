@@ -260,7 +260,6 @@ func (s *spillway) reserved() (messages, bytes int64) {
 // receiveBack queues what comes back from the overflow. Its room was looked at before it
 // was asked for.
 func (c *Consumer) receiveBack(d *delivery, now time.Time) {
-	d.copied = copySize(d)
 	if err := c.queues.PutAt(now, d.msg.Tenant, d.route.Downstream, d, d.size); err != nil {
 		c.handBack(d, handBackDelay, OutcomeHandBack)
 		return

@@ -35,7 +35,7 @@ func (c *Consumer) settle(n note) {
 		return
 	}
 	if n.d.lane.flow != nil && (n.verb == verbAck || n.verb == verbTerm) {
-		c.spillway.leave(n.d)
+		c.spillway.leave(n.d.lane.flow)
 	}
 	if !c.outbox.put(n) { // a handler that outlived Run
 		(&poster{Consumer: c}).tell([]note{n})

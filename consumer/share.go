@@ -51,10 +51,13 @@ func (v *volume) correct(stored int64) {
 type portion struct {
 	volume
 
+	// typical is how many bytes a copy of the tenant takes: of those that this process has
+	// stored lately, and before it has, of all in the stream. It changes under spillway.mu.
+	typical atomic.Int64
+
 	// Guarded by spillway.mu.
-	flows   int    // that it is of
-	typical int64  // bytes that a copy of the tenant takes lately; 0: this process has stored none
-	stored  uint64 // copies, as last surveyed
+	flows  int    // that it is of
+	stored uint64 // copies, as last surveyed
 }
 
 // pressedShare is how many times what is free a tenant may have in the overflow while so many
@@ -141,33 +144,31 @@ func (s *spillway) takes(d *delivery) bool {
 // depart counts copies of f that are about to be sent. It requires that mu is held.
 func (s *spillway) depart(f *flow, ds ...*delivery) {
 	for _, d := range ds {
-		d.copied = copySize(d)
-		f.portion.depart(d.copied)
-		s.volume.depart(d.copied)
+		size := copySize(d)
+		f.portion.depart(size)
+		s.volume.depart(size)
 	}
 	f.unconfirmed += len(ds)
 	f.dry = f.dry && len(ds) == 0
 }
 
 // arrive counts a copy of f that was stored, or refused. It requires that mu is held.
-func (s *spillway) arrive(f *flow, d *delivery, stored bool) {
+func (s *spillway) arrive(f *flow, size int64, stored bool) {
 	f.unconfirmed--
-	f.portion.arrive(d.copied, stored)
-	s.volume.arrive(d.copied, stored)
-	if !stored {
-		return
-	}
-	if f.portion.typical == 0 {
-		f.portion.typical = d.copied
-	} else {
-		f.portion.typical += (d.copied - f.portion.typical) / 16
+	f.portion.arrive(size, stored)
+	s.volume.arrive(size, stored)
+	if typical := f.portion.typical.Load(); stored && typical > 0 {
+		f.portion.typical.Store(typical + (size-typical)/16)
+	} else if stored {
+		f.portion.typical.Store(size)
 	}
 }
 
-// leave counts a copy that has come back and was settled: the server forgets it.
-func (s *spillway) leave(d *delivery) {
-	d.lane.flow.portion.leave(d.copied)
-	s.volume.leave(d.copied)
+// leave counts a copy of f that has come back and was settled: the server forgets it.
+func (s *spillway) leave(f *flow) {
+	size := f.portion.typical.Load()
+	f.portion.leave(size)
+	s.volume.leave(size)
 }
 
 // askVolumes notes what is counted, for a survey that begins.
@@ -180,9 +181,8 @@ func (s *spillway) askVolumes() {
 	}
 }
 
-// correctVolumes takes in what a survey has found. A tenant's copies are taken to be like
-// those that this process has made for it lately, and else like all in the stream. It
-// requires that mu is held.
+// correctVolumes takes in what a survey has found, which tells of one tenant only how many
+// copies there are. It requires that mu is held.
 func (s *spillway) correctVolumes(found spilled) {
 	s.limit = found.limit
 	s.volume.correct(found.bytes)
@@ -193,11 +193,10 @@ func (s *spillway) correctVolumes(found spilled) {
 		f.portion.stored += found.counts[f.subject]
 	}
 	for _, p := range s.portions {
-		size := p.typical
-		if size == 0 && found.messages > 0 {
-			size = found.bytes / int64(found.messages)
+		if p.typical.Load() == 0 && found.messages > 0 {
+			p.typical.Store(found.bytes / int64(found.messages))
 		}
-		p.correct(int64(p.stored) * size)
+		p.correct(int64(p.stored) * p.typical.Load())
 	}
 }
 

@@ -205,3 +205,35 @@ func TestALaneThatLacksOnlyBytesWakesWhenThereAreSome(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatComesBackFromAnOverflowMakesRoomBeforeTheNextSurvey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSpiller(t, nil)
+		s.maxAway.Store(100)
+		f := s.flow(flowSpilling)
+		d := s.message(1)
+		s.spillway.limit = 10 * copySize(d)
+		for range 5 {
+			if _, to, _ := s.spillway.follow(d); to != toOverflow {
+				t.Fatalf("it goes %d", to)
+			}
+			s.spillway.moved(f, copySize(d), true)
+		}
+		if _, to, _ := s.spillway.follow(d); to != toDelay {
+			t.Fatalf("with half of the stream it goes %d", to)
+		}
+		f.lane = s.newOverflowLane(f) // not before: little would be left, and it would return
+		back := s.message(2)
+		back.lane = f.lane
+		s.handBack(back, 0, OutcomeHandBack)
+		if _, to, _ := s.spillway.follow(d); to != toDelay {
+			t.Error("a copy that was handed back made room")
+		}
+		back = s.message(3)
+		back.lane = f.lane
+		s.ack(back, OutcomeAck)
+		if _, to, _ := s.spillway.follow(d); to != toOverflow {
+			t.Error("a copy that was settled made no room")
+		}
+	})
+}

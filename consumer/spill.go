@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spillwaymq/spillway/internal/envelope"
-	"github.com/spillwaymq/spillway/tenants"
 )
 
 // A flow is what this process knows of the overflow of one queue.
@@ -205,13 +204,14 @@ func (c *Consumer) spill(f *flow, d *delivery) {
 	c.observers.shed(Shed{Tenant: d.msg.Tenant, Downstream: d.route.Downstream, Policy: OverflowSpill})
 	header := c.copyHeader(d, d.msg.Header)
 	envelope.SetAttempt(header, d.msg.Attempt, time.Time{})
+	size := copySize(d)
 	c.mover.submit(&move{
 		d: d, subject: f.subject, header: header, data: d.msg.Data, size: d.size,
 		done: func(err error) {
 			if err == nil {
 				c.ack(d, OutcomeSpill)
 			}
-			c.spillway.moved(f, d, err == nil)
+			c.spillway.moved(f, size, err == nil)
 			if err != nil {
 				c.spillRefused(f, d, err)
 			}
@@ -231,10 +231,10 @@ func (c *Consumer) spillRefused(f *flow, d *delivery, err error) {
 	c.pacedHandBack(d, time.Now())
 }
 
-// moved notes that the copy of d in f was stored, or refused.
-func (s *spillway) moved(f *flow, d *delivery, stored bool) {
+// moved notes that a copy of f, of size, was stored, or refused.
+func (s *spillway) moved(f *flow, size int64, stored bool) {
 	s.mu.Lock()
-	s.arrive(f, d, stored)
+	s.arrive(f, size, stored)
 	f.dry = false // if nothing was stored the lane finds that out, and the flow can end
 	if stored {
 		f.confirmed++
@@ -297,68 +297,4 @@ func (s *spillway) empty(f *flow, asked uint64) {
 	s.set(f, flowReturning)
 	s.mu.Unlock()
 	s.release(f)
-}
-
-// release queues what waited behind the overflow of f, which is empty now.
-func (s *spillway) release(f *flow) {
-	for {
-		s.mu.Lock()
-		behind := f.behind
-		f.behind, f.releasing = nil, len(behind) > 0
-		if len(behind) == 0 {
-			if f.mode == flowReturning {
-				s.set(f, flowCalm)
-			}
-			stops := s.yield()
-			s.mu.Unlock()
-			end(stops)
-			return
-		}
-		s.mu.Unlock()
-		for i, d := range behind {
-			err := s.c.queues.PushAt(time.Now(), d.msg.Tenant, d.route.Downstream, d, d.size)
-			if errors.Is(err, tenants.ErrClosed) {
-				s.c.giveBack(d)
-				continue
-			}
-			if err != nil {
-				s.again(f, behind[i:])
-				return
-			}
-		}
-	}
-}
-
-// again makes f, which is releasing, spill once more, beginning with ds. It spills only
-// once they and all that came meanwhile are submitted: nothing newer passes them.
-func (s *spillway) again(f *flow, ds []*delivery) {
-	for {
-		s.mu.Lock()
-		ds = append(ds[:len(ds):len(ds)], f.behind...)
-		f.behind = nil
-		s.depart(f, ds...)
-		if len(ds) == 0 {
-			f.releasing = false
-			s.set(f, flowSpilling)
-			s.mu.Unlock()
-			return
-		}
-		s.mu.Unlock()
-		for _, d := range ds {
-			s.c.spill(f, d)
-		}
-		ds = nil
-	}
-}
-
-// takeBehind returns everything that waits behind overflows. It is for a drain.
-func (s *spillway) takeBehind() []*delivery {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []*delivery
-	for _, f := range s.flows {
-		all = append(all, f.behind...)
-		f.behind = nil
-	}
-	return all
 }
