@@ -44,6 +44,14 @@
 // refuse with ErrFull whatever the mode. Bytes of a queue may be passed by one item, if
 // the queue is empty, so that a large one is not refused for ever.
 //
+// # The soft bound
+//
+// Marks bound one queue. What all queues together may hold is bounded by Config.Soft: by how
+// long it would wait, at the pace measured, so that many tenants that flood do not take the
+// room of one that comes later. A queue that is beyond it sheds below its High, and goes on
+// when the others leave it more. Room tells what a queue takes, Blocked how much waits for
+// something else than its turn, and Take takes a queue out, for whoever can keep it elsewhere.
+//
 // # Fairness
 //
 // Every tenant has a tag F, in nanoseconds of worker-time divided by its weight w, and

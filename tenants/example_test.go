@@ -81,3 +81,29 @@ func ExamplePool() {
 	fmt.Println(sum.Load())
 	// Output: 45
 }
+
+// Tenants that flood leave room for those that come later.
+func ExampleSoft() {
+	q, err := tenants.NewQueues[int](tenants.Config{
+		Messages: 1000,
+		Default:  tenants.Policy{Queue: 200},
+		Soft:     tenants.Soft{Delay: 200 * time.Millisecond, Workers: 4, Messages: 100},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, flooder := range []string{"acme", "bolt", "corp"} {
+		n := 0
+		for q.Push(flooder, "mail", n, 1) == nil {
+			n++
+		}
+		fmt.Println(flooder, "has", n, "waiting")
+	}
+	fmt.Println("quiet:", q.Push("quiet", "mail", 0, 1))
+	// Output:
+	// acme has 67 waiting
+	// bolt has 22 waiting
+	// corp has 8 waiting
+	// quiet: <nil>
+}

@@ -87,12 +87,11 @@ func (s *scheduler) roomIn(l *limits, cost float64, c *class, ready bool) room {
 	if ready && s.quick(c) {
 		return r
 	}
-	items, bytes, least := 0, int64(0), 0
+	items, bytes := s.leftForBlocked()
+	least := 0
 	if ready {
 		items, bytes = s.leftFor(c)
 		least = 1
-	} else {
-		items, bytes = s.leftForBlocked()
 	}
 	r.lower(max(softShare*items, least))
 	if high := max(softShare*bytes, 0); high < r.highBytes {

@@ -31,7 +31,7 @@ func TestAPageGetsTheHistoryAndThenEachState(t *testing.T) {
 		t.Errorf("the history is %+v", past)
 	}
 	first := decode[told](t, p.next(), "state")
-	if first.State.Stream != "JOBS" || first.Rates.Acked != 100 || first.State.Tenants != nil || !first.Control || p.retry == "" {
+	if first.State.Stream != "JOBS" || first.Rates.Acked != 100 || first.State.Tenants != nil || p.retry == "" {
 		t.Errorf("told %+v, with retry %q", first, p.retry)
 	}
 	tick()

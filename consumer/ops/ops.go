@@ -70,7 +70,8 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	seen := newSampler(cfg.Consumer, cfg.Token != "")
+	tenants, ok := cfg.Consumer.(Tenants)
+	seen := newSampler(cfg.Consumer, ok && cfg.Token != "")
 	if err := cfg.Consumer.Observe(seen.observer()); err != nil {
 		return nil, fmt.Errorf("ops: %w", err)
 	}
@@ -87,8 +88,8 @@ func New(cfg Config) (http.Handler, error) {
 	mux.Handle("GET /api/v1/events", s.guard.protect(&stream{sampler: seen}))
 	mux.Handle("GET /{$}", s.guard.protect(newPage(cfg.Metrics != nil)))
 	mux.Handle("GET /assets/", s.guard.protect(assets()))
-	if t, ok := cfg.Consumer.(Tenants); ok {
-		s.serveTenants(mux, t)
+	if ok {
+		s.serveTenants(mux, tenants)
 	}
 	if cfg.Metrics != nil {
 		mux.Handle("GET /metrics", cfg.Metrics)

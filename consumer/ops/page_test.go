@@ -3,11 +3,9 @@ package ops_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -89,85 +87,6 @@ func TestTenThousandTenantsAreSearchedByTheWorker(t *testing.T) {
 	}
 	if got := read[string](b, fmt.Sprintf(text, "#shown")); got != "1 tenant found of 10,000" {
 		t.Errorf("it says %q", got)
-	}
-}
-
-// control answers changes as the contract says, and keeps what was asked for.
-type control struct {
-	mu    sync.Mutex // guards asked
-	asked []string
-}
-
-func (c *control) wrap(next http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", next)
-	mux.HandleFunc("/api/v1/tenants/{tenant}", func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		switch {
-		case r.Header.Get("Authorization") != "Bearer "+token:
-			w.Header().Set("WWW-Authenticate", `Basic realm="spillway"`)
-			http.Error(w, "the token is needed", http.StatusUnauthorized)
-		case strings.Contains(string(body), "often"):
-			http.Error(w, `rate is "often", must be like 100/s`, http.StatusBadRequest)
-		default:
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.asked = append(c.asked, strings.TrimSpace(r.Method+" "+r.PathValue("tenant")+" "+string(body)))
-		}
-	})
-	return mux
-}
-
-func TestATenantIsChangedByWhoHasTheToken(t *testing.T) {
-	b := newBrowser(t, 1280, 900)
-	c, s := new(control), newScene(nil)
-	const odd = `a/b ?%41#<i>`
-	s.tenant(odd, 500, 0)
-	th := perform(t, s, ops.Config{Token: token}, c.wrap)
-	b.lax = true // refusals are part of this
-	b.open(th.url)
-	row := fmt.Sprintf(`[...document.querySelectorAll("#rows tr")].find((e) => e.querySelector("th").textContent === %q)`, odd)
-	press := func(n int) { read[any](b, fmt.Sprintf(`%s.querySelectorAll("button")[%d].click()`, row, n)) }
-	type_ := func(field, value string) {
-		b.do(chromedp.SetValue(fmt.Sprintf("#edit [name=%s]", field), value))
-	}
-	submit := func() { b.do(chromedp.Click("#edit [name=apply]")) }
-	answers := func(want string) {
-		t.Helper()
-		b.await(fmt.Sprintf(`document.getElementById("edit-answer").textContent.includes(%q)`, want))
-	}
-
-	press(0)
-	answers("The token is needed")
-	type_("token", "wrong")
-	submit()
-	answers("not the worker's")
-	type_("token", token)
-	type_("rate", "often")
-	submit()
-	answers(`rate is "often", must be like 100/s`)
-	type_("weight", "much")
-	submit()
-	answers("The weight is “much”, must be a number")
-	type_("weight", "2.5")
-	type_("rate", "10/s")
-	type_("ttl", "10m")
-	submit()
-	b.await(`!document.getElementById("edit").open`)
-	press(0) // the token is kept: at once
-	press(1)
-	b.do(chromedp.Click("#edit [name=reset]"))
-	b.await(`!document.getElementById("edit").open`)
-
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	want := []string{
-		"PATCH " + odd + ` {"weight":2.5,"rate":"10/s","paused":true,"ttl":"10m"}`,
-		"PATCH " + odd + ` {"paused":true}`,
-		"DELETE " + odd,
-	}
-	if !slices.Equal(c.asked, want) {
-		t.Errorf("asked for\n%s, want\n%s", strings.Join(c.asked, "\n"), strings.Join(want, "\n"))
 	}
 }
 

@@ -24,6 +24,8 @@ type scene struct {
 	actors []*actor
 	downs  []*downstream
 	script func(s *scene, second int) // changes what happens
+	asked  []string                   // changes of tenants, in words
+	refuse error                      // what they are answered, if not nil
 }
 
 type actor struct {
@@ -192,6 +194,9 @@ func (s *scene) serve(d *downstream, on []*actor, main *consumer.LaneState, back
 	slices.SortFunc(on, func(x, y *actor) int { return x.Queued - y.Queued })
 	for i, a := range on { // what one does not need, the others get
 		n := min(room/(len(on)-i), a.Queued)
+		if a.Paused {
+			n = 0
+		}
 		room -= n
 		runs = append(runs, s.run(d, a, n)...)
 	}
@@ -199,9 +204,15 @@ func (s *scene) serve(d *downstream, on []*actor, main *consumer.LaneState, back
 		s.settle(d, a, back)
 		d.Queued += a.Queued
 	}
+	kept := 0 // of who is paused
+	for _, a := range on {
+		if a.Paused {
+			kept += a.Queued
+		}
+	}
 	d.InFlight = min(d.Limit.Limit, d.InFlight)
 	d.Waiting = ""
-	if d.Queued > 40 && d.Breaker.State == consumer.BreakerClosed {
+	if d.Queued-kept > 40 && d.Breaker.State == consumer.BreakerClosed {
 		d.InFlight, d.Waiting = d.Limit.Limit, consumer.WaitDownstreamLimit
 	}
 	if d.Breaker.State != consumer.BreakerClosed {
@@ -258,6 +269,8 @@ func (s *scene) settle(d *downstream, a *actor, back *uint64) {
 	a.Oldest = s.now.Add(-time.Duration(1+a.Queued/20) * 300 * time.Millisecond)
 	a.Waiting = &consumer.Waiting{For: consumer.WaitTurn, Downstream: d.Downstream, Since: a.Oldest}
 	switch {
+	case a.Paused:
+		a.Waiting.For = consumer.WaitPaused
 	case d.Breaker.State != consumer.BreakerClosed:
 		a.Waiting.For, a.Waiting.Until = consumer.WaitDownstreamBreaker, d.Breaker.Until
 	case d.Queued > 0 || a.Queued > 20:

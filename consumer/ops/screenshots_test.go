@@ -41,6 +41,7 @@ func TestPictures(t *testing.T) {
 		readme bool
 		stale  bool
 		late   bool
+		edit   bool // the dialog is open, and says what is wrong
 	}{
 		{name: "normal", script: wander, scheme: "light", readme: true},
 		{name: "spike", script: spike, scheme: "light", readme: true},
@@ -50,6 +51,9 @@ func TestPictures(t *testing.T) {
 		{name: "many-tenants", script: many, scheme: "light", late: true},
 		{name: "nothing", script: nothing, scheme: "light", late: true},
 		{name: "stale", script: wander, scheme: "light", stale: true},
+		{name: "paused", script: halted, scheme: "light"},
+		{name: "paused-dark", script: halted, scheme: "dark", edit: true},
+		{name: "phone-paused", script: halted, scheme: "light", width: 390, edit: true},
 		{name: "phone", script: spike, scheme: "light", width: 390},
 		{name: "phone-dark", script: slow, scheme: "dark", width: 390},
 	} {
@@ -72,6 +76,13 @@ func TestPictures(t *testing.T) {
 			b.open(th.url)
 			b.do(chromedp.EmulateViewport(width, read[int64](b, `document.documentElement.scrollHeight`))) // all of it is in sight
 			b.do(chromedp.Sleep(2500 * time.Millisecond))                                                  // and has moved
+			if p.edit {
+				e := editor{b, "borealis"}
+				e.press("Change")
+				e.fill("rate", "often")
+				e.fill("weight", "much")
+				e.submit()
+			}
 			if p.stale {
 				th.away()
 				b.await(`document.body.classList.contains("stale")`)

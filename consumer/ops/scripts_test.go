@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/spillwaymq/spillway/consumer"
+	"github.com/spillwaymq/spillway/limiter"
 )
 
 // What happens in the scenes, second by second.
@@ -63,6 +64,17 @@ func shut(s *scene, second int) {
 	case b.State == consumer.BreakerOpen && !s.now.Before(b.Until):
 		b.Openings++
 		b.Until = s.now.Add(min(time.Minute, 5*time.Second<<b.Openings))
+	}
+}
+
+// halted has a tenant paused, and things set of others.
+func halted(s *scene, second int) {
+	wander(s, second)
+	if second == sceneLength-120 {
+		s.set("borealis", consumer.TenantPatch{Paused: new(true)}, 15*time.Minute)
+		s.set("borealis", consumer.TenantPatch{Weight: new(2.5), Rate: &limiter.Rate{Events: 10, Per: time.Second}}, 0)
+		s.set("ironwood", consumer.TenantPatch{MaxInFlight: new(4)}, 6*time.Hour)
+		s.set("kestrel", consumer.TenantPatch{Paused: new(true)}, 0)
 	}
 }
 

@@ -116,7 +116,9 @@ func decode[T any](t *testing.T, e event, name string) (v T) {
 // live serves a worker whose ticks the test gives.
 func live(t *testing.T, w *worker, cfg ops.Config) (url string, tick func()) {
 	t.Helper()
-	cfg.Consumer, cfg.Listen = w, local
+	if cfg.Listen = local; cfg.Consumer == nil {
+		cfg.Consumer = w
+	}
 	server := httptest.NewServer(serve(t, cfg))
 	t.Cleanup(func() {
 		server.CloseClientConnections()

@@ -23,12 +23,12 @@ func TestWhatIsDrawnNeverWrapsOrScrollsAndIsDrawnOver(t *testing.T) {
 			if i == 0 || moved {
 				columns, rows = columns+rapid.IntRange(1, 120).Draw(t, "columns"), rows+rapid.IntRange(1, 40).Draw(t, "rows")
 			}
-			text := ""
+			var text strings.Builder
 			for _, n := range rapid.SliceOfN(rapid.IntRange(0, 200), 1, 40).Draw(t, "lines") {
-				text += strings.Repeat("é", n) + "\n"
+				text.WriteString(strings.Repeat("é", n) + "\n")
 			}
 			out.Reset()
-			s.Draw(text)
+			s.Draw(text.String())
 			got := out.String()
 			switch found := up.FindStringSubmatch(got); {
 			case moved && drawn > 0:

@@ -77,8 +77,8 @@ export class Chart {
           : { range: (u, min, max) => [0, Math.max(1, max * 1.15)] },
       },
       axes: [
-        { ...axis, size: 22, gap: 2, space: 60, grid: { show: false }, values: times },
-        { ...axis, size: 46, gap: 4, space: 30, values: (u, v) => v.map(format), ...(scale === "log" ? { splits: tens, filter: (u, v) => v } : { incrs: wholes }) },
+        { ...axis, size: 24, gap: 6, space: 60, grid: { show: false }, values: times },
+        { ...axis, size: 46, gap: 4, space: height < 100 ? 22 : 30, values: (u, v) => v.map(format), ...(scale === "log" ? { splits: tens, filter: (u, v) => v } : { incrs: wholes }) },
       ],
       series: [{}, ...this.lines.map((l) => ({
         stroke: css(l.state), width: l.dash ? 1.25 : 1.75, points: { show: false },

@@ -35,6 +35,7 @@ const stream = new Stream(tenants.query, {
   },
 });
 tenants.onQuery(() => stream.open());
+edit.onChange(tenants.update);
 
 /** live says how fresh the page is. */
 function live(state, words) {
@@ -49,7 +50,7 @@ function show(s) {
   verdict.show(verdict.verdict(s, now));
   pipeline.show(s, history);
   downstreams.show(s, history, now);
-  tenants.show(s, now, { on: s.control, change: edit.change, pause: edit.pause });
+  tenants.show(s, now, { on: s.control, canAsk: edit.canAsk, change: edit.change, pause: edit.pause });
   if (history.at.at(-1) !== drawn) charts.show(history);
   drawn = history.at.at(-1);
 }

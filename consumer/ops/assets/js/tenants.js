@@ -1,7 +1,7 @@
 // The tenants, in the order that the worker puts them. While somebody is in the table its
 // order is held: nobody can click what runs away.
 
-import { clock, count, nanos, plural, rate, seconds } from "./format.js";
+import { count, moment, nanos, plural, portion, rate, seconds } from "./format.js";
 import { attr, byId, h, keyed, text } from "./dom.js";
 import { waitsFor, waitState } from "./words.js";
 
@@ -29,7 +29,12 @@ export function onQuery(f) {
 
 const occupied = () => table.matches(":hover") && matchMedia("(hover: hover)").matches || table.contains(document.activeElement);
 
-/** show draws the rows; edit is {on, change(tenant), pause(tenant)}. */
+/** update shows what a tenant is like after a change, before the next news. */
+export function update(t) {
+  byId("rows").kept?.get(t.tenant)?.update(t);
+}
+
+/** show draws the rows; edit is {on, canAsk(name), change(tenant), pause(tenant, button)}. */
 export function show(s, now, edit) {
   const { rows, matched } = s.tenants;
   const hold = occupied() && held.length > 0;
@@ -56,21 +61,25 @@ function row(edit) {
   const fill = h("i"), mark = h("u"), gauge = h("div", { class: "gauge", role: "img" }, fill, mark), queued = h("span");
   const cell = (label) => h("td", { role: "cell", class: "n", "data-label": label });
   const p50 = cell("Wait p50"), p99 = cell("p99"), flight = cell("In flight"), done = cell("Done /s"), overflow = cell("Overflow");
-  const chip = h("span", { class: "chip" }), why = h("span", { class: "sub" });
+  const chip = h("span", { class: "chip" }), why = h("span", { class: "sub" }), set = h("span", { class: "sub set" });
   const pause = h("button", { type: "button" }), change = h("button", { type: "button" }, "Change");
   const element = h("tr", { role: "row" },
     h("th", { scope: "row", role: "rowheader" }, name),
     h("td", { role: "cell", class: "queue-cell" }, h("div", { class: "queue" }, gauge, queued)),
     p50, p99, flight, done, overflow,
-    h("td", { role: "cell", class: "now" }, chip, badges, why),
+    h("td", { role: "cell", class: "now" }, chip, badges, why, set),
     h("td", { role: "cell", class: "actions" }, pause, change),
   );
   let tenant = null;
   const pace = new Pace();
-  pause.addEventListener("click", () => edit.pause(tenant, pause));
-  change.addEventListener("click", () => edit.change(tenant));
-  return {
+  pause.addEventListener("click", () => edit.canAsk(tenant.tenant) && edit.pause(tenant, pause));
+  change.addEventListener("click", () => edit.canAsk(tenant.tenant) && edit.change(tenant));
+  const row = {
     element,
+    update(t) {
+      const { share, wait_p50_ns, wait_p99_ns, runs, now } = tenant;
+      row.show({ ...t, share, wait_p50_ns, wait_p99_ns, runs, now });
+    },
     show(t) {
       tenant = t;
       text(name, t.tenant);
@@ -88,20 +97,25 @@ function row(edit) {
       text(chip, is.words);
       text(why, because(t));
       badges.replaceChildren(...badgesOf(t));
-      const paused = isPaused(t);
-      text(pause, paused ? "Resume" : "Pause");
-      attr(pause, "aria-label", `${paused ? "Resume" : "Pause"} ${t.tenant}`);
+      text(set, t.override ? setByHand(t.override, t.now) : "");
+      const what = t.paused ? "Resume" : "Pause";
+      text(pause, what);
+      attr(pause, "aria-label", `${what} ${t.tenant}`);
       attr(change, "aria-label", `Change ${t.tenant}`);
-      pause.hidden = change.hidden = !edit.on;
+      const able = edit.canAsk(t.tenant);
+      for (const b of [pause, change]) {
+        b.hidden = !edit.on;
+        attr(b, "aria-disabled", !able && "true");
+        attr(b, "title", able ? null : "No browser can ask for this name: use the command, worker tenants.");
+      }
     },
   };
+  return row;
 }
-
-export const isPaused = (t) => t.paused ?? t.waiting?.for === "paused";
 
 /** standing is what a tenant is like, in a word or two. */
 function standing(t) {
-  if (isPaused(t)) return { state: "waiting", words: "paused" };
+  if (t.paused) return { state: "waiting", words: "paused" };
   if (t.shedding) return { state: "shedding", words: "shedding" };
   if (t.overflow > 0) return { state: "shedding", words: "in overflow" };
   if (t.waiting && waitState(t.waiting.for) === "broken") return { state: "broken", words: "held back" };
@@ -111,15 +125,19 @@ function standing(t) {
 }
 
 function because(t) {
-  if (!t.waiting || isPaused(t)) return "";
+  if (t.paused) {
+    const until = t.override?.paused?.until;
+    return until ? `until ${moment(Date.parse(until), t.now)}` : "until it is resumed";
+  }
+  if (!t.waiting) return "";
   const oldest = t.oldest ? t.now - Date.parse(t.oldest) : 0;
   const since = oldest >= 1000 ? `, ${seconds(oldest)} so far` : "";
-  return `waits for ${waitsFor(t.waiting)}${since}`;
+  const alone = t.waiting.for === "rate" && t.rate_degraded ? ", decided without the other processes" : "";
+  return `waits for ${waitsFor(t.waiting)}${alone}${since}`;
 }
 
 function badgesOf(t) {
   const badges = [];
-  if (t.override) badges.push(" ", h("span", { class: "badge", "data-state": "idle", title: overrideOf(t.override) }, "set by hand"));
   if (t.noisy) badges.push(" ", h("span", { class: "badge", "data-state": "shedding", title: "It has more than two thirds of the workers while others have work too." }, "noisy"));
   return badges;
 }
@@ -136,12 +154,23 @@ class Pace {
   }
 }
 
-/** overrideOf says what was set of a tenant while the worker ran, and until when. */
-function overrideOf(o) {
-  return Object.entries(o).map(([name, { value, until }]) => {
-    const what = `${name.replaceAll("_", " ")} ${value === "" ? "without a bound" : value}`;
-    return until ? `${what} until ${clock(Date.parse(until))}` : what;
-  }).join(", ");
+const setWords = {
+  weight: (v) => `weight ${v}`,
+  max_in_flight: (v) => (v ? `at most ${count(v)} in flight` : "no bound in flight"),
+  rate: (v) => (v ? `rate ${v}` : "no bound of its rate"),
+};
+
+/** setByHand says what was set of a tenant while the worker ran, and until when; a pause is told before. */
+function setByHand(override, now) {
+  const untils = new Map(); // what ends when
+  for (const [name, words] of Object.entries(setWords)) {
+    const o = override[name];
+    if (!o) continue;
+    const until = o.until ? ` until\u00a0${moment(Date.parse(o.until), now).replaceAll(" ", "\u00a0")}` : "";
+    untils.set(until, [...(untils.get(until) ?? []), words(o.value)]);
+  }
+  const parts = [...untils].map(([until, what]) => what.join(", ") + until);
+  return parts.length > 0 ? `set by hand: ${parts.join("; ")}` : "";
 }
 
 function queue(t, gauge, fill, mark, queued) {
@@ -156,7 +185,6 @@ function queue(t, gauge, fill, mark, queued) {
 }
 
 function inFlight(t, cell) {
-  const share = t.share >= 10 ? count(t.share) : t.share.toFixed(1);
   const over = t.in_flight > Math.max(1, Math.ceil(t.share)) && t.noisy;
-  cell.replaceChildren(h("span", { class: over ? "over" : null }, count(t.in_flight)), h("small", {}, ` of ${share}`));
+  cell.replaceChildren(h("span", { class: over ? "over" : null }, count(t.in_flight)), h("small", {}, ` of ${portion(t.share)}`));
 }

@@ -48,10 +48,13 @@ function stuck(w) {
 function shedding(s) {
   const tenants = Math.max(s.totals.spilled, s.totals.shedding);
   if (tenants === 0) return null;
-  const worst = s.tenants.rows.find((t) => t.overflow || t.shedding);
-  const one = tenants === 1 && worst;
-  const who = one ? worst.tenant : plural(tenants, "tenant");
+  const aside = s.tenants.rows.filter((t) => t.overflow || t.shedding);
+  const one = tenants === 1 && aside.length > 0;
+  const who = one ? aside[0].tenant : plural(tenants, "tenant");
   const more = `${plural(s.totals.overflow, "message")} in overflow: stored, and in order. ${others(s)}`;
+  if (aside.length === tenants && aside.every((t) => t.paused)) {
+    return { state: "waiting", key: `paused ${who}`, head: `${who} ${one ? "is paused; what it sends is" : "are paused; what they send is"} kept aside.`, more };
+  }
   if (!s.totals.shedding && !s.rates.spilled) {
     return { state: "shedding", key: `overflow ${who}`, head: `${who} ${one ? "has" : "have"} overflow, which is being worked off.`, more };
   }
