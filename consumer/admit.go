@@ -163,6 +163,9 @@ func (c *Consumer) judge(d *delivery, meta ackMeta) bool {
 		return false
 	}
 	if c.refusedLately() {
+		if d.lane.kind != LaneOverflow && c.spillway.takes(d) {
+			return true // a copy that is spilled begins to count anew, too, and is one of the tenant's share
+		}
 		c.postpone(d, time.Now()) // what was handed back for want of room begins to count anew
 		return false
 	}

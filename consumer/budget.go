@@ -19,8 +19,9 @@ type budget struct {
 
 	// hungry is how many free messages are waited for, of a group the least that any of its
 	// lanes waits for: all are woken then. 0: nobody waits.
-	hungry atomic.Int64
-	wake   func() // called when a hungry lane may go on; must not block
+	hungry  atomic.Int64
+	starved atomic.Bool // any free byte is waited for
+	wake    func()      // called when a hungry or starved lane may go on; must not block
 }
 
 // free returns how much may be reserved now.
@@ -51,7 +52,10 @@ func (b *budget) release(messages, bytes int64) {
 	if b.group != nil {
 		b.group.release(messages, bytes)
 	}
-	b.bytes.Add(-bytes) // first: who is woken looks at both
+	left := b.maxBytes - b.bytes.Add(-bytes) // first: who is woken looks at both
+	if left > 0 && b.starved.Load() && b.starved.CompareAndSwap(true, false) {
+		b.wake()
+	}
 	used := b.messages.Add(-messages)
 	if want := b.hungry.Load(); want > 0 && b.maxMessages-used >= want && b.hungry.CompareAndSwap(want, 0) {
 		b.wake()
@@ -73,6 +77,22 @@ func (b *budget) await(messages int64) bool {
 	}
 	b.hungry.Store(0)
 	b.wake() // others may have waited, too
+	return false
+}
+
+// awaitBytes arranges that wake is called once any byte is free of b, or of the group that
+// has none. It reports false if one already is.
+func (b *budget) awaitBytes() bool {
+	for ; b != nil; b = b.group {
+		if _, free := b.own(); free > 0 {
+			continue
+		}
+		b.starved.Store(true)
+		if _, free := b.own(); free == 0 {
+			return true
+		}
+		b.wake() // and whoever waited, too
+	}
 	return false
 }
 

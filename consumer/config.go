@@ -28,7 +28,11 @@ type Config struct {
 	// jetstream.DeliverNewPolicy is the other choice, but not on a WorkQueue stream.
 	Deliver jetstream.DeliverPolicy
 	// Unmanaged makes the consumer create and change nothing in NATS: what is
-	// missing or different is an error at start.
+	// missing or different is an error at start. It delays where it would spill, as it may
+	// not create the consumers of overflows. What others spilled it takes back as long as
+	// those consumers exist, which the server ends when none of these others has asked for a
+	// minute or twice AckWait, whichever is longer; else that waits, and is logged, until a
+	// process that is not Unmanaged runs.
 	Unmanaged bool
 
 	// Tenant finds whose work a message is. Default: all messages are of one

@@ -109,7 +109,7 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 	c.keeper = newKeeper(c)
 	c.lanes = c.newLanes()
 	c.leases.lanes = slices.Clone(c.lanes)
-	c.spillway = spillway{c: c, flows: make(map[flowKey]*flow)}
+	c.spillway = newSpillway(c)
 	c.mover = newMover(c.nc, c.wakeLanes)
 	return c, nil
 }

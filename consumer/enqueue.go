@@ -47,13 +47,18 @@ func (c *Consumer) enqueue(d *delivery, now time.Time) {
 // followed reports whether d went where the overflow of its queue is.
 func (c *Consumer) followed(d *delivery) bool {
 	f, to, first := c.spillway.follow(d)
-	if to != toOverflow {
-		return to == toWait
+	switch to {
+	case toQueue:
+		return false
+	case toWait:
+	case toDelay:
+		c.overShare(f, d)
+	case toOverflow:
+		for _, before := range first {
+			c.spill(f, before)
+		}
+		c.spill(f, d)
 	}
-	for _, before := range first {
-		c.spill(f, before)
-	}
-	c.spill(f, d)
 	return true
 }
 
@@ -92,8 +97,12 @@ func (c *Consumer) heldUp(d *delivery, now time.Time) bool {
 // shed does with d, which its queue has refused, what the tenant's policy says.
 func (c *Consumer) shed(d *delivery, now time.Time) {
 	f, policy := c.spillway.begin(d, c.movable(d))
-	if f != nil {
+	switch {
+	case f != nil && policy == OverflowSpill:
 		c.spill(f, d)
+		return
+	case f != nil:
+		c.overShare(f, d)
 		return
 	}
 	c.observers.shed(Shed{Tenant: d.msg.Tenant, Downstream: d.route.Downstream, Policy: policy})

@@ -145,6 +145,9 @@ func (k *keeper) visit(ctx context.Context, patients map[*lane]*patient, now tim
 		if k.c.nc.IsConnected() || !unanswered(err) {
 			k.note(l.kind, err)
 		}
+		if l.flow != nil {
+			k.c.spillway.bar(l.flow, errors.Is(err, errIncompatible))
+		}
 		switch {
 		case err == nil:
 			k.c.log.Info("the lane goes on", "lane", l.kind, "stream", l.stream, "consumer", l.consumer)
@@ -155,7 +158,7 @@ func (k *keeper) visit(ctx context.Context, patients map[*lane]*patient, now tim
 			default: // it has ended, and will look when it runs again
 			}
 			continue
-		case errors.Is(err, errIncompatible):
+		case errors.Is(err, errIncompatible) && l.flow == nil:
 			return err
 		}
 		k.c.logs.repair.warn("a lane cannot go on", "lane", l.kind, "error", err)

@@ -8,72 +8,6 @@ import (
 	"github.com/spillwaymq/spillway/tenants"
 )
 
-// serve sees to it that the lane of f runs, and looks, if there is anything for it. With
-// too many lanes f stands in line.
-func (s *spillway) serve(f *flow) {
-	s.mu.Lock()
-	if f.dry || s.start == nil {
-		s.mu.Unlock()
-		return
-	}
-	if f.granted {
-		l := f.lane
-		s.mu.Unlock()
-		l.wake()
-		return
-	}
-	if !f.since.IsZero() { // in line
-		s.mu.Unlock()
-		return
-	}
-	f.since = time.Now()
-	s.line = append(s.line, f)
-	s.mu.Unlock()
-	s.grant()
-}
-
-// grant gives lanes to those first in line.
-func (s *spillway) grant() {
-	for {
-		s.mu.Lock()
-		if len(s.line) == 0 || s.running >= maxOverflowLanes || s.start == nil {
-			s.mu.Unlock()
-			return
-		}
-		f := s.line[0]
-		s.line[0] = nil
-		s.line = s.line[1:]
-		if f.lane == nil {
-			f.lane = s.c.newOverflowLane(f)
-			f.lane.state.pending.Store(f.stored)
-		}
-		f.granted, f.since = true, time.Now()
-		s.running++
-		// Under mu, so that a drain that has stopped the lanes sees all of them.
-		f.stop = s.start(f.lane, func() { s.ended(f) })
-		s.mu.Unlock()
-	}
-}
-
-// ended is called when the lane of f has ended. What waited behind its overflow shall not
-// hold places of the main lane until f has its turn again.
-func (s *spillway) ended(f *flow) {
-	s.mu.Lock()
-	f.granted, f.since, f.stop = false, time.Time{}, nil
-	s.running--
-	more := !f.dry
-	f.releasing = f.mode == flowReturning && s.start != nil // else a drain takes care of it
-	releasing := f.releasing
-	s.mu.Unlock()
-	if releasing {
-		s.again(f, nil)
-	}
-	if more {
-		s.serve(f)
-	}
-	s.grant()
-}
-
 // open lets lanes be started, by start, and starts those that are wanted.
 func (s *spillway) open(start func(l *lane, ended func()) (stop func())) {
 	s.mu.Lock()
@@ -105,11 +39,9 @@ func (s *spillway) all() []*flow {
 func (s *spillway) lanes() []*lane {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var lanes []*lane
-	for _, f := range s.flows {
-		if f.granted {
-			lanes = append(lanes, f.lane)
-		}
+	lanes := make([]*lane, 0, len(s.running))
+	for f := range s.running {
+		lanes = append(lanes, f.lane)
 	}
 	return lanes
 }
@@ -122,25 +54,25 @@ func (s *spillway) wake() {
 }
 
 // discover looks for overflow in the stream: of before this process started, and of
-// others.
+// others. An Unmanaged Consumer serves what is there as long as the consumers of its lanes
+// are.
 func (s *spillway) discover(ctx context.Context) error {
-	if s.c.cfg.Unmanaged {
-		return nil
-	}
-	counts, err := topology{s.c}.spilled(ctx)
+	s.askVolumes()
+	found, err := topology{s.c}.spilled(ctx)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	for subject := range counts {
+	for subject := range found.counts {
 		if downstream, tenant, ok := envelope.ParseSpillSubject(s.c.cfg.Overflow.Stream, s.c.cfg.Durable, subject); ok {
 			s.get(flowKey{downstream, tenant})
 		}
 	}
 	flows := s.all()
 	for _, f := range flows {
-		s.surveyed(f, counts[f.subject])
+		s.surveyed(f, found.counts[f.subject])
 	}
+	s.correctVolumes(found)
 	s.mu.Unlock()
 	for _, f := range flows {
 		s.serve(f)
@@ -193,10 +125,6 @@ func (s *spillway) more(f *flow) {
 	s.serve(f)
 }
 
-// quantum is how long a lane runs at least while others stand in line. The server counts
-// a consumer for twice AckWait after its last request.
-func (s *spillway) quantum() time.Duration { return s.c.overflowLinger() }
-
 // unserved returns how many messages are in overflows that no lane works on.
 func (s *spillway) unserved() (n uint64) {
 	s.mu.Lock()
@@ -229,30 +157,6 @@ func (s *spillway) overflow() map[string]uint64 {
 		}
 	}
 	return all
-}
-
-// tidy ends lanes that have nothing to do, or have had their time while others stand in
-// line, and forgets flows that were calm for a while.
-func (s *spillway) tidy(now time.Time) {
-	s.mu.Lock()
-	var stops []func()
-	waiting := len(s.line)
-	for key, f := range s.flows {
-		idle := f.mode == flowCalm && f.dry && now.Sub(f.idleSince) > flowIdle
-		switch {
-		case f.granted && (idle || waiting > 0 && now.Sub(f.since) > s.quantum()):
-			stops = append(stops, f.stop)
-			waiting--
-		case idle && !f.granted && f.unconfirmed == 0 && (f.lane == nil || s.c.leases.dismiss(f.lane)):
-			delete(s.flows, key)
-		case !f.granted && f.mode != flowCalm && f.lane != nil && s.c.leases.dismiss(f.lane):
-			f.stored, f.lane = f.lane.state.pending.Load(), nil // many may wait long for their turn
-		}
-	}
-	s.mu.Unlock()
-	for _, stop := range stops {
-		stop()
-	}
 }
 
 // newOverflowLane makes the lane of f, and lets leases know it.
@@ -315,8 +219,14 @@ func (l *lane) overflowCredit() (batch int, bytes int64) {
 	shared, free := l.budget.group.free()
 	high := min(int64(r.High), l.budget.maxMessages)
 	floor := max(min(high/4, maxBatch/4), 1)
-	if shared < floor || free == 0 { // other overflows have it all
+	if shared < floor { // other overflows have it all
 		return l.awaitOthers(max(floor, shared+1))
+	}
+	if free == 0 {
+		if !l.budget.awaitBytes() {
+			l.wake()
+		}
+		return 0, 0
 	}
 	room := min(own, int64(r.Items))
 	if room < floor && own < l.budget.maxMessages { // until enough of what came is settled

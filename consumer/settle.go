@@ -34,6 +34,9 @@ func (c *Consumer) settle(n note) {
 	if !n.d.settled.CompareAndSwap(false, true) {
 		return
 	}
+	if n.d.lane.flow != nil && (n.verb == verbAck || n.verb == verbTerm) {
+		c.spillway.leave(n.d.lane.flow)
+	}
 	if !c.outbox.put(n) { // a handler that outlived Run
 		(&poster{Consumer: c}).tell([]note{n})
 	}

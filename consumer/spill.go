@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spillwaymq/spillway/internal/envelope"
-	"github.com/spillwaymq/spillway/tenants"
 )
 
 // A flow is what this process knows of the overflow of one queue.
@@ -27,6 +26,7 @@ type flow struct {
 	policy  OverflowPolicy // of its tenant, as of
 	asked   uint64         // the value of Consumer.policies then
 	lane    *lane          // nil until it was needed
+	portion *portion       // of its tenant
 
 	// Guarded by spillway.mu.
 	mode        flowMode
@@ -38,7 +38,9 @@ type flow struct {
 	releasing   bool        // behind is being queued, or moved: what is new waits until that is done
 	idleSince   time.Time   // of a calm flow
 	stored      uint64      // messages on its subject, as last surveyed
+	shut        bool        // nothing new may go there: its lane is not ours to make
 	granted     bool        // its lane runs
+	leaving     bool        // its lane runs, and was told to end
 	since       time.Time   // when it was granted a lane, or asked for one
 	stop        func()      // ends the lane
 }
@@ -69,11 +71,26 @@ type spillway struct {
 
 	active atomic.Int32 // flows that are not calm: what is new need not look while there are none
 
-	mu      sync.Mutex
-	flows   map[flowKey]*flow
-	line    []*flow                                   // want a lane, and there are too many
-	running int                                       // lanes
-	start   func(l *lane, ended func()) (stop func()) // set while lanes may be started
+	volume volume // of the stream
+
+	mu       sync.Mutex
+	flows    map[flowKey]*flow
+	portions map[string]*portion                       // by the token of the tenant, of those that have flows
+	limit    int64                                     // of the stream, in bytes; 0 or less: none
+	line     []*flow                                   // want a lane, and there are too many
+	running  map[*flow]struct{}                        // have a lane
+	maxLanes int                                       // maxOverflowLanes
+	start    func(l *lane, ended func()) (stop func()) // set while lanes may be started
+}
+
+func newSpillway(c *Consumer) spillway {
+	return spillway{
+		c:        c,
+		flows:    make(map[flowKey]*flow),
+		portions: make(map[string]*portion),
+		running:  make(map[*flow]struct{}),
+		maxLanes: maxOverflowLanes,
+	}
 }
 
 func (c *Consumer) flowKeyOf(d *delivery) flowKey {
@@ -87,6 +104,8 @@ func (s *spillway) get(key flowKey) *flow {
 		f = &flow{
 			key:       key,
 			subject:   envelope.SpillSubject(s.c.cfg.Overflow.Stream, s.c.cfg.Durable, key.downstream, key.tenant),
+			portion:   s.portionOf(key.tenant),
+			shut:      s.c.cfg.Unmanaged,
 			dry:       true,
 			idleSince: time.Now(),
 		}
@@ -114,6 +133,7 @@ const (
 	toQueue    passage = iota
 	toOverflow         // behind what is there
 	toWait             // it was taken: it waits behind what comes back
+	toDelay            // behind what is there, where its tenant has its share
 )
 
 // follow decides where a new message goes whose queue may have overflow.
@@ -125,7 +145,7 @@ func (s *spillway) follow(d *delivery) (f *flow, to passage, first []*delivery) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f = s.flows[key]
-	if f == nil || f.mode == flowCalm || !s.c.movable(d) {
+	if f == nil || f.mode == flowCalm || f.shut || !s.c.movable(d) {
 		return nil, toQueue, nil
 	}
 	if f.mode == flowReturning {
@@ -133,16 +153,22 @@ func (s *spillway) follow(d *delivery) (f *flow, to passage, first []*delivery) 
 			f.behind = append(f.behind, d)
 			return f, toWait, nil
 		}
+	}
+	if !s.roomFor(f, d) {
+		return f, toDelay, nil
+	}
+	if f.mode == flowReturning {
 		first, f.behind = f.behind, nil
 		s.set(f, flowSpilling)
 	}
-	f.unconfirmed += len(first) + 1
-	f.dry = false
+	s.depart(f, first...)
+	s.depart(f, d)
 	return f, toOverflow, first
 }
 
 // begin makes a flow spill, whose queue has just refused d. It is not begun if the
-// tenant's policy is another, which is returned, or if d cannot be copied.
+// tenant's policy is another, which is returned, or if d cannot be copied. If it is not
+// since the tenant has its share of the overflow, f is returned with OverflowDelay.
 func (s *spillway) begin(d *delivery, movable bool) (f *flow, policy OverflowPolicy) {
 	key := s.c.flowKeyOf(d)
 	s.mu.Lock()
@@ -158,17 +184,19 @@ func (s *spillway) begin(d *delivery, movable bool) (f *flow, policy OverflowPol
 	f = s.get(key) // it may have been forgotten meanwhile
 	f.policy, f.asked = policy, now
 	f.idleSince = time.Now()
-	if policy == OverflowSpill && (!movable || s.c.cfg.Unmanaged) { // its lane could not be made
+	if policy == OverflowSpill && (!movable || f.shut) {
 		policy = OverflowDelay
 	}
 	if policy != OverflowSpill {
 		return nil, policy
 	}
+	if !s.roomFor(f, d) {
+		return f, OverflowDelay
+	}
 	if f.mode == flowCalm {
 		s.set(f, flowSpilling)
 	}
-	f.unconfirmed++
-	f.dry = false
+	s.depart(f, d)
 	return f, policy
 }
 
@@ -177,13 +205,14 @@ func (c *Consumer) spill(f *flow, d *delivery) {
 	c.observers.shed(Shed{Tenant: d.msg.Tenant, Downstream: d.route.Downstream, Policy: OverflowSpill})
 	header := c.copyHeader(d, d.msg.Header)
 	envelope.SetAttempt(header, d.msg.Attempt, time.Time{})
+	size := copySize(d)
 	c.mover.submit(&move{
 		d: d, subject: f.subject, header: header, data: d.msg.Data, size: d.size,
 		done: func(err error) {
 			if err == nil {
 				c.ack(d, OutcomeSpill)
 			}
-			c.spillway.moved(f, err == nil)
+			c.spillway.moved(f, size, err == nil)
 			if err != nil {
 				c.spillRefused(f, d, err)
 			}
@@ -203,10 +232,10 @@ func (c *Consumer) spillRefused(f *flow, d *delivery, err error) {
 	c.pacedHandBack(d, time.Now())
 }
 
-// moved notes that a copy of f was stored, or refused.
-func (s *spillway) moved(f *flow, stored bool) {
+// moved notes that a copy of f, of size, was stored, or refused.
+func (s *spillway) moved(f *flow, size int64, stored bool) {
 	s.mu.Lock()
-	f.unconfirmed--
+	s.arrive(f, size, stored)
 	f.dry = false // if nothing was stored the lane finds that out, and the flow can end
 	if stored {
 		f.confirmed++
@@ -269,67 +298,4 @@ func (s *spillway) empty(f *flow, asked uint64) {
 	s.set(f, flowReturning)
 	s.mu.Unlock()
 	s.release(f)
-}
-
-// release queues what waited behind the overflow of f, which is empty now.
-func (s *spillway) release(f *flow) {
-	for {
-		s.mu.Lock()
-		behind := f.behind
-		f.behind, f.releasing = nil, len(behind) > 0
-		if len(behind) == 0 {
-			if f.mode == flowReturning {
-				s.set(f, flowCalm)
-			}
-			s.mu.Unlock()
-			return
-		}
-		s.mu.Unlock()
-		for i, d := range behind {
-			err := s.c.queues.PushAt(time.Now(), d.msg.Tenant, d.route.Downstream, d, d.size)
-			if errors.Is(err, tenants.ErrClosed) {
-				s.c.giveBack(d)
-				continue
-			}
-			if err != nil {
-				s.again(f, behind[i:])
-				return
-			}
-		}
-	}
-}
-
-// again makes f, which is releasing, spill once more, beginning with ds. It spills only
-// once they and all that came meanwhile are submitted: nothing newer passes them.
-func (s *spillway) again(f *flow, ds []*delivery) {
-	for {
-		s.mu.Lock()
-		ds = append(ds[:len(ds):len(ds)], f.behind...)
-		f.behind = nil
-		f.unconfirmed += len(ds)
-		f.dry = f.dry && len(ds) == 0
-		if len(ds) == 0 {
-			f.releasing = false
-			s.set(f, flowSpilling)
-			s.mu.Unlock()
-			return
-		}
-		s.mu.Unlock()
-		for _, d := range ds {
-			s.c.spill(f, d)
-		}
-		ds = nil
-	}
-}
-
-// takeBehind returns everything that waits behind overflows. It is for a drain.
-func (s *spillway) takeBehind() []*delivery {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []*delivery
-	for _, f := range s.flows {
-		all = append(all, f.behind...)
-		f.behind = nil
-	}
-	return all
 }

@@ -218,7 +218,7 @@ func TestFlowsThatWaitForTheirTurnKeepNoLane(t *testing.T) {
 		s.spillway.serve(f)
 		l := f.lane
 		l.state.pending.Store(7)
-		s.spillway.running = maxOverflowLanes + 1 // others have all the others, and the next
+		s.spillway.maxLanes = 0 // others have all of them
 		s.spillway.ended(f)
 		d := s.message(1)
 		d.lane = l

@@ -315,8 +315,16 @@ func filters(cfg jetstream.ConsumerConfig) []string {
 // the consumer of an overflow. Nobody deletes one: another process may use it.
 func (c *Consumer) overflowLinger() time.Duration { return max(2*c.cfg.AckWait, time.Minute) }
 
-// spilled returns how many messages the overflow of each queue has, by subject.
-func (t topology) spilled(ctx context.Context) (map[string]uint64, error) {
+// spilled is what the stream of overflow holds.
+type spilled struct {
+	counts   map[string]uint64 // messages that were spilled of this durable's queues, by subject
+	messages uint64            // all of the stream
+	bytes    int64
+	limit    int64 // of bytes; 0 or less: none
+}
+
+// spilled returns what the stream of overflow holds.
+func (t topology) spilled(ctx context.Context) (spilled, error) {
 	cfg := t.c.cfg
 	filter := envelope.SpillSubjects(cfg.Overflow.Stream, cfg.Durable)
 	info, err := ask(ctx, t, func(ctx context.Context) (*jetstream.StreamInfo, error) {
@@ -327,9 +335,10 @@ func (t topology) spilled(ctx context.Context) (map[string]uint64, error) {
 		return s.Info(ctx, jetstream.WithSubjectFilter(filter))
 	})
 	if err != nil {
-		return nil, fmt.Errorf("consumer: read what stream %s holds of %s: %w", cfg.Overflow.Stream, filter, err)
+		return spilled{}, fmt.Errorf("consumer: read what stream %s holds of %s: %w", cfg.Overflow.Stream, filter, err)
 	}
-	return info.State.Subjects, nil
+	state := info.State
+	return spilled{state.Subjects, state.Msgs, int64(state.Bytes), info.Config.MaxBytes}, nil
 }
 
 func (t topology) stream(ctx context.Context, name string) (jetstream.Stream, error) {
