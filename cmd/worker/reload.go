@@ -42,7 +42,9 @@ func (r *reloader) serve(c *consumer.Consumer, tell func(error)) (stop func()) {
 		for {
 			select {
 			case <-r.asked:
-				tell(r.reload(c))
+				next, err := r.reload(c)
+				tell(err)
+				r.report(next, err)
 			case <-stopped:
 				return
 			}
@@ -55,8 +57,8 @@ func (r *reloader) serve(c *consumer.Consumer, tell func(error)) (stop func()) {
 }
 
 // reload puts in force what the config says now, or nothing of it.
-func (r *reloader) reload(c *consumer.Consumer) error {
-	next, err := r.load()
+func (r *reloader) reload(c *consumer.Consumer) (next *config.Config, err error) {
+	next, err = r.load()
 	if err == nil {
 		err = r.config.Replaceable(next)
 	}
@@ -65,15 +67,21 @@ func (r *reloader) reload(c *consumer.Consumer) error {
 		settings.SharedRate = r.shared
 		err = next.Explain(c.Reload(settings))
 	}
+	if err == nil {
+		r.level.Set(next.Log.SlogLevel())
+		r.config = next
+	}
+	return next, err
+}
+
+// report logs how a reload ended.
+func (r *reloader) report(next *config.Config, err error) {
 	if err != nil {
 		r.log.Error("the config was not reloaded: the worker goes on as it is", "error", err)
-		return err
+		return
 	}
-	r.level.Set(next.Log.SlogLevel())
-	r.config = next
 	for _, warning := range next.Warnings() {
 		r.log.Warn(warning)
 	}
 	r.log.Info("the config was reloaded", "workers", next.Workers, "level", next.Log.Level)
-	return nil
 }
