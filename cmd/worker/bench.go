@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -39,6 +40,10 @@ func (b *benchCommand) Validate() error {
 	switch {
 	case b.JSON && b.Markdown:
 		return errors.New("--json and --markdown cannot be given both")
+	case !(b.Scale > 0 && b.Scale <= 100):
+		return fmt.Errorf("--scale is %v, must be above 0 and at most 100", b.Scale)
+	case slices.Contains(b.Only, ""):
+		return errors.New("--only has an empty name; --list shows them")
 	case b.Credentials != "" && b.URL == "":
 		return errors.New("--credentials are for --url, which is not given")
 	}
