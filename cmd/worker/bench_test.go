@@ -98,7 +98,7 @@ func TestBenchRefusesWhatCannotBe(t *testing.T) {
 		{exitUsage, `there is no scenario "nothing-like-it"; known are throughput,`, []string{"--only", "nothing-like-it"}},
 		{exitUsage, "--json and --markdown", []string{"--json", "--markdown"}},
 		{exitUsage, "--credentials are for --url", []string{"--credentials", "x"}},
-		{exitUsage, "Config.Scale is -1", []string{"--scale=-1"}},
+		{exitUsage, "--scale is -1", []string{"--scale=-1"}},
 		{exitUsage, "no/such", []string{"--url", "nats://127.0.0.1:1", "--credentials", "no/such"}},
 		{exitUnreachable, "cannot connect to NATS at nats://127.0.0.1:1", []string{"--url", "nats://127.0.0.1:1"}},
 	} {
