@@ -154,8 +154,14 @@ func TestTheScriptIsExactAtAllRates(t *testing.T) {
 		later := time.Now().Add(time.Hour)
 		r, tokens, at, ttl := call{stateOf(had, later), rate, want, min(want, 1), unbounded}.run(t.Context(), rt, client)
 		taken := min(want, int64(had))
-		if r.taken != taken || tokens != had-float64(taken) {
-			rt.Fatalf("of %v tokens %d were wanted: took %d, left %v, want %v", had, want, r.taken, tokens, had-float64(taken))
+		if r.taken != taken {
+			rt.Fatalf("of %v tokens %d were wanted: took %d", had, want, r.taken)
+		}
+		if full := (float64(terms.capacity) - had + float64(taken)) / rate.Events; at == 0 && full < 1 {
+			return // it has expired before it could be read: the bucket is full again
+		}
+		if tokens != had-float64(taken) {
+			rt.Fatalf("of %v tokens %d were taken: left %v, want %v", had, taken, tokens, had-float64(taken))
 		}
 		if at != math.Trunc(at) || at < 1.7e15 {
 			rt.Fatalf("wrote the time %v", at)
