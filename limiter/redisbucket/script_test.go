@@ -157,8 +157,9 @@ func TestTheScriptIsExactAtAllRates(t *testing.T) {
 		if r.taken != taken {
 			rt.Fatalf("of %v tokens %d were wanted: took %d", had, want, r.taken)
 		}
-		if full := (float64(terms.capacity) - had + float64(taken)) / rate.Events; at == 0 && full < 1 {
-			return // it has expired before it could be read: the bucket is full again
+		soon := (float64(terms.capacity)-had+float64(taken))/rate.Events < 1 // it may expire before it is read
+		if soon && at == 0 {
+			return
 		}
 		if tokens != had-float64(taken) {
 			rt.Fatalf("of %v tokens %d were taken: left %v, want %v", had, taken, tokens, had-float64(taken))
@@ -166,7 +167,7 @@ func TestTheScriptIsExactAtAllRates(t *testing.T) {
 		if at != math.Trunc(at) || at < 1.7e15 {
 			rt.Fatalf("wrote the time %v", at)
 		}
-		if ttl <= 0 {
+		if ttl <= 0 && !soon {
 			rt.Fatalf("expires in %d ms", ttl)
 		}
 	})
