@@ -45,6 +45,7 @@ func TestSharedRatesAreAskedForWhenTheyChangeAndGoBackIfOneIsRefused(t *testing.
 			})
 		}
 		r.run(with(1, 2), routes(h, h))
+		eventually(t, time.Minute, "it runs", func() bool { return r.c.Ready() == nil })
 		want := func(asked int, billing, mail float64) {
 			t.Helper()
 			if s.asked != asked || s.rates["downstream:billing"].Events != billing || s.rates["downstream:mail"].Events != mail {
