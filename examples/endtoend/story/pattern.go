@@ -43,7 +43,7 @@ func patterns(scene Scene, t track, b *book) []Pattern {
 		opened := t.end.opened - t.begin.opened
 		add("breaker_state", "closed in the end", fmt.Sprintf("opened %d×, %s", opened, t.end.breaker()), t.end.breaker() == "closed")
 		add("messages_pulled_total, /s", "falls, rises", fmt.Sprintf("%.0f → %.0f → %.0f", t.pulls.first, t.pulls.least, t.pulls.rebound),
-			t.pulls.least < t.pulls.first*3/4 && t.pulls.rebound > t.pulls.least)
+			t.pulls.least < t.pulls.first*3/4 && t.pulls.rebound > t.pulls.first)
 		add("failed runs, retried", "rises", fmt.Sprintf("+%d", t.end.failed-t.begin.failed), t.end.failed > t.begin.failed)
 		add("rejected_total, all", "hardly rises", fmt.Sprintf("+%d", flood+others), flood+others <= someRefusals)
 	}
