@@ -80,6 +80,9 @@ func (b *budget) await(messages int64) bool {
 	return false
 }
 
+// wanted reports whether anybody waits for what is released.
+func (b *budget) wanted() bool { return b.hungry.Load() > 0 || b.starved.Load() }
+
 // awaitBytes arranges that wake is called once any byte is free of b, or of the group that
 // has none. It reports false if one already is.
 func (b *budget) awaitBytes() bool {

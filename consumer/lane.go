@@ -15,7 +15,7 @@ import (
 // The bounds of a pull request.
 const (
 	slotsPerLane   = 2        // requests in flight: while one fills, the other is parked
-	maxBatch       = 256      // messages of one request
+	maxBatch       = 512      // messages of one request
 	maxPullBytes   = 8 << 20  // bytes of one request; the server cuts clients at 64 MiB
 	maxLargeBytes  = 32 << 20 // of a request for one message that is larger than maxPullBytes
 	goodBatch      = 64       // what a request should be worth while another is in flight

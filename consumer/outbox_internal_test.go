@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -199,4 +200,58 @@ func TestASettlementAfterTheRunIsSentAtOnce(t *testing.T) {
 	s.run()
 	s.c.ack(s.d, OutcomeAck) // a handler that outlived Run
 	s.want("+ACK")
+}
+
+func TestGatheringEndsWithEnoughNotesOrItsTimeOrTheOutbox(t *testing.T) {
+	const enough = 3
+	for _, test := range []struct {
+		name  string
+		while func(o *outbox) // it gathers
+		takes time.Duration
+	}{
+		{"no more come", func(*outbox) {}, gatherFor},
+		{"too few come", func(o *outbox) { o.put(note{}); o.put(note{}) }, gatherFor},
+		{"enough come", func(o *outbox) { o.put(note{}, note{}); o.put(note{}, note{}) }, 0},
+		{"it is closed", func(o *outbox) { o.close() }, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, timer := newOutbox(), time.NewTimer(gatherFor)
+				o.put(note{}) // leaves a wake-up that is for what is taken here
+				o.take(nil)
+				began, ended := time.Now(), make(chan time.Duration)
+				go func() {
+					o.gather(enough, timer)
+					ended <- time.Since(began)
+				}()
+				synctest.Wait()
+				test.while(&o)
+				if took := <-ended; took != test.takes {
+					t.Errorf("it gathered for %v, want %v", took, test.takes)
+				}
+				o.take(nil)
+				if !o.put(note{}) {
+					return // it was closed
+				}
+				select {
+				case <-o.wake:
+				default:
+					t.Error("afterwards one note wakes nobody")
+				}
+			})
+		})
+	}
+}
+
+func TestNobodyWaitsForNotesThatAreThereAlready(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, began := newOutbox(), time.Now()
+		o.put(note{}, note{}, note{})
+		o.gather(3, time.NewTimer(gatherFor))
+		o.close()
+		o.gather(4, time.NewTimer(gatherFor))
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it gathered for %v", took)
+		}
+	})
 }

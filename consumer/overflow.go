@@ -218,7 +218,7 @@ func (l *lane) overflowCredit() (batch int, bytes int64) {
 	own, _ := l.budget.own()
 	shared, free := l.budget.group.free()
 	high := min(int64(r.High), l.budget.maxMessages)
-	floor := max(min(high/4, maxBatch/4), 1)
+	floor := max(min(high/4, goodBatch), 1)
 	if shared < floor { // other overflows have it all
 		return l.awaitOthers(max(floor, shared+1))
 	}
