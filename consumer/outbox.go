@@ -93,6 +93,16 @@ func (o *outbox) put(notes ...note) bool {
 	return true
 }
 
+// hurry ends a gathering: somebody waits for what the notes release.
+func (o *outbox) hurry() {
+	o.mu.Lock()
+	gathers := o.enough > 1
+	o.mu.Unlock()
+	if gathers {
+		o.rouse()
+	}
+}
+
 func (o *outbox) rouse() {
 	select {
 	case o.wake <- struct{}{}:
@@ -109,8 +119,9 @@ func (o *outbox) take(room []note) (notes []note, closed bool) {
 	return notes, o.closed
 }
 
-// gather waits until so many notes are there, or until timer fires gatherFor from now.
-func (o *outbox) gather(enough int, timer *time.Timer) {
+// gather waits until so many notes are there, or until timer fires gatherFor from now; and
+// not while they are wanted.
+func (o *outbox) gather(enough int, wanted func() bool, timer *time.Timer) {
 	o.mu.Lock()
 	if o.closed || len(o.waiting) >= enough {
 		o.mu.Unlock()
@@ -122,6 +133,9 @@ func (o *outbox) gather(enough int, timer *time.Timer) {
 	}
 	o.enough = enough
 	o.mu.Unlock()
+	if wanted() { // after enough was set: who wants them from now on sees that
+		return
+	}
 	timer.Reset(gatherFor)
 	defer timer.Stop()
 	select {

@@ -212,6 +212,7 @@ func TestGatheringEndsWithEnoughNotesOrItsTimeOrTheOutbox(t *testing.T) {
 		{"no more come", func(*outbox) {}, gatherFor},
 		{"too few come", func(o *outbox) { o.put(note{}); o.put(note{}) }, gatherFor},
 		{"enough come", func(o *outbox) { o.put(note{}, note{}); o.put(note{}, note{}) }, 0},
+		{"somebody wants them", func(o *outbox) { o.hurry() }, 0},
 		{"it is closed", func(o *outbox) { o.close() }, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -221,7 +222,7 @@ func TestGatheringEndsWithEnoughNotesOrItsTimeOrTheOutbox(t *testing.T) {
 				o.take(nil)
 				began, ended := time.Now(), make(chan time.Duration)
 				go func() {
-					o.gather(enough, timer)
+					o.gather(enough, nobody, timer)
 					ended <- time.Since(began)
 				}()
 				synctest.Wait()
@@ -243,13 +244,17 @@ func TestGatheringEndsWithEnoughNotesOrItsTimeOrTheOutbox(t *testing.T) {
 	}
 }
 
-func TestNobodyWaitsForNotesThatAreThereAlready(t *testing.T) {
+// nobody wants notes.
+func nobody() bool { return false }
+
+func TestNobodyWaitsForNotesThatAreThereAlreadyOrWanted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, began := newOutbox(), time.Now()
 		o.put(note{}, note{}, note{})
-		o.gather(3, time.NewTimer(gatherFor))
+		o.gather(4, func() bool { return true }, time.NewTimer(gatherFor))
+		o.gather(3, nobody, time.NewTimer(gatherFor))
 		o.close()
-		o.gather(4, time.NewTimer(gatherFor))
+		o.gather(4, nobody, time.NewTimer(gatherFor))
 		if took := time.Since(began); took != 0 {
 			t.Errorf("it gathered for %v", took)
 		}

@@ -223,9 +223,7 @@ func (l *lane) overflowCredit() (batch int, bytes int64) {
 		return l.awaitOthers(max(floor, shared+1))
 	}
 	if free == 0 {
-		if !l.budget.awaitBytes() {
-			l.wake()
-		}
+		l.awaiting(l.budget.awaitBytes())
 		return 0, 0
 	}
 	room := min(own, int64(r.Items))
@@ -259,9 +257,7 @@ func (l *lane) awaitOthers(messages int64) (int, int64) {
 	if own, _ := g.own(); own >= messages {
 		g = g.group
 	}
-	if !g.await(messages) {
-		l.wake()
-	}
+	l.awaiting(g.await(messages))
 	return 0, 0
 }
 

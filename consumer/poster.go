@@ -27,8 +27,8 @@ func (c *Consumer) post() {
 		switch {
 		case len(notes) > 0:
 			p.tell(notes)
-			if len(notes) >= gatherFrom && !c.shared.wanted() {
-				c.outbox.gather(min(gatherMost, c.cfg.Buffer.Messages/4), timer)
+			if len(notes) >= gatherFrom {
+				c.outbox.gather(min(gatherMost, c.cfg.Buffer.Messages/4), c.wanted, timer)
 			}
 			clear(notes)
 			lingered = false
@@ -43,6 +43,9 @@ func (c *Consumer) post() {
 		}
 	}
 }
+
+// wanted reports whether a lane waits for what settlements release.
+func (c *Consumer) wanted() bool { return c.shared.wanted() || c.spillBudget.wanted() }
 
 // tell publishes notes and lets go of the deliveries that they settle.
 func (p *poster) tell(notes []note) {

@@ -188,10 +188,17 @@ func (l *lane) waitFor(messages int64) (int, int64) {
 		reserved, _ := l.c.spillway.reserved()
 		b, messages = b.group, min(messages+reserved, b.group.maxMessages)
 	}
-	if !b.await(messages) {
+	l.awaiting(b.await(messages))
+	return 0, 0
+}
+
+// awaiting is called when the lane waits for what is released, or, with false, need not.
+func (l *lane) awaiting(waits bool) {
+	if waits {
+		l.c.outbox.hurry()
+	} else {
 		l.wake()
 	}
-	return 0, 0
 }
 
 // send asks for batch messages of bytes bytes on s.
