@@ -22,7 +22,7 @@ import (
 
 // benchCommand proves the claims on this machine.
 type benchCommand struct {
-	Only     []string `placeholder:"NAME" help:"Run these scenarios alone, as flood,drain."`
+	Only     []string `sep:"none" placeholder:"NAME" help:"Run these scenarios alone, as flood,drain."`
 	List     bool     `help:"List the scenarios, and run none."`
 	JSON     bool     `help:"As one JSON document, durations in seconds."`
 	Markdown bool     `help:"As a table of Markdown."`
@@ -42,8 +42,8 @@ func (b *benchCommand) Validate() error {
 		return errors.New("--json and --markdown cannot be given both")
 	case !(b.Scale > 0 && b.Scale <= 100):
 		return fmt.Errorf("--scale is %v, must be above 0 and at most 100", b.Scale)
-	case slices.Contains(b.Only, ""):
-		return errors.New("--only has an empty name; --list shows them")
+	case slices.Contains(b.names(), ""):
+		return fmt.Errorf("--only is %q, must be one or more, with commas, of %s", strings.Join(b.Only, ","), strings.Join(scenario.Names(scenario.All()), ", "))
 	case b.Credentials != "" && b.URL == "":
 		return errors.New("--credentials are for --url, which is not given")
 	}
@@ -51,9 +51,17 @@ func (b *benchCommand) Validate() error {
 	return err
 }
 
+// names returns what --only names. It is not split by kong, for which "" is no name at all.
+func (b *benchCommand) names() (names []string) {
+	for _, list := range b.Only {
+		names = append(names, strings.Split(list, ",")...)
+	}
+	return names
+}
+
 // chosen returns the scenarios that --only names, or all.
 func (b *benchCommand) chosen() ([]scenario.Scenario, error) {
-	chosen, err := scenario.Choose(scenario.All(), b.Only)
+	chosen, err := scenario.Choose(scenario.All(), b.names())
 	unknown, ok := errors.AsType[*scenario.UnknownError](err)
 	if !ok {
 		return chosen, err

@@ -96,6 +96,9 @@ func TestBenchRefusesWhatCannotBe(t *testing.T) {
 	}{
 		{exitUsage, `there is no scenario "flod"; did you mean "flood"?`, []string{"--only", "flod"}},
 		{exitUsage, `there is no scenario "nothing-like-it"; known are throughput,`, []string{"--only", "nothing-like-it"}},
+		{exitUsage, `--only is "", must be one or more, with commas, of throughput,`, []string{"--only", ""}},
+		{exitUsage, `--only is "", must be one or more, with commas, of throughput,`, []string{"--only=", "--list"}},
+		{exitUsage, `--only is "flood,", must be one or more`, []string{"--only", "flood,"}},
 		{exitUsage, "--json and --markdown", []string{"--json", "--markdown"}},
 		{exitUsage, "--credentials are for --url", []string{"--credentials", "x"}},
 		{exitUsage, "--scale is -1", []string{"--scale=-1"}},

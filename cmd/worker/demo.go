@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/demo"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/terminal"
@@ -25,6 +26,9 @@ type demoCommand struct {
 func (d *demoCommand) Validate() error {
 	if d.Duration < 0 || d.Duration > maxDemo {
 		return fmt.Errorf("--duration is %v, must be from 0 to %v", d.Duration, maxDemo)
+	}
+	if !config.IsListen(d.Listen) {
+		return fmt.Errorf("--listen is %q, must be host:port like 127.0.0.1:8080, or with port 0 for any that is free", d.Listen)
 	}
 	return nil
 }

@@ -89,6 +89,20 @@ func TestWhatIsRemovedTwiceIsGoneAfterEither(t *testing.T) {
 	both.Wait()
 }
 
+func TestADemoThatIsAskedForWronglyIsExitTwo(t *testing.T) {
+	for want, args := range map[string][]string{
+		`--listen is "nonsense", must be host:port like 127.0.0.1:8080`: {"--listen", "nonsense"},
+		`--listen is "", must be host:port`:                             {"--listen", ""},
+		`--listen is "127.0.0.1:99999", must be host:port`:              {"--listen", "127.0.0.1:99999"},
+		"--duration is -1s, must be":                                    {"--duration=-1s"},
+	} {
+		code, stdout, stderr := run(t, "", append([]string{"demo"}, args...)...)
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%q: exit code is %d, want 2 and %q: %s%s", args, code, want, stdout, stderr)
+		}
+	}
+}
+
 func TestDemoSaysThatItsPortIsTaken(t *testing.T) {
 	code, _, stderr := run(t, "", "demo", "--listen", taken(t))
 	if code != exitFailed || !strings.Contains(stderr, "address already in use (give another address with --listen)") {

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/dlq"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/scan"
 	"github.com/spillwaymq/spillway/consumer"
 )
 
@@ -48,6 +50,28 @@ func (s *since) UnmarshalText(text []byte) error {
 		}
 	}
 	return fmt.Errorf("%q must be like 24h, 2006-01-02 or 2006-01-02T15:04:05Z", text)
+}
+
+// sequence is the number of a dead letter in its stream.
+type sequence uint64
+
+// UnmarshalText reads a sequence.
+func (s *sequence) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 64)
+	if err != nil || n == 0 {
+		return fmt.Errorf("it is %.64q, must be a number from 1, the SEQ that \"worker dlq ls\" shows", text)
+	}
+	*s = sequence(n)
+	return nil
+}
+
+// numbers returns the sequences as package dlq takes them.
+func numbers(of []sequence) []uint64 {
+	to := make([]uint64, len(of))
+	for i, s := range of {
+		to[i] = uint64(s)
+	}
+	return to
 }
 
 func (f dlqFilter) filter() dlq.Filter {
@@ -128,15 +152,15 @@ func (d *dlqListCommand) Run(p *process) error {
 type dlqShowCommand struct {
 	settings
 
-	Sequence uint64 `arg:"" name:"seq" help:"Its sequence, as ls tells."`
-	JSON     bool   `help:"As JSON, the payload in base64."`
-	Payload  bool   `help:"The payload alone, as it is."`
+	Sequence sequence `arg:"" name:"seq" help:"Its sequence, as ls tells."`
+	JSON     bool     `help:"As JSON, the payload in base64."`
+	Payload  bool     `help:"The payload alone, as it is."`
 }
 
 // Run shows.
 func (d *dlqShowCommand) Run(p *process) error {
 	return d.withLetters(p, func(ctx context.Context, letters *dlq.Letters) error {
-		letter, err := letters.Show(ctx, d.Sequence)
+		letter, err := letters.Show(ctx, uint64(d.Sequence))
 		switch {
 		case err != nil:
 			return err
@@ -158,6 +182,14 @@ type dlqReplayCommand struct {
 	dlqChange
 
 	ToSubject string `placeholder:"SUBJECT" help:"Publish them there instead, for all who consume that subject."`
+}
+
+// Validate is called by kong.
+func (d *dlqReplayCommand) Validate() error {
+	if d.ToSubject != "" && !scan.IsLiteral(d.ToSubject) {
+		return fmt.Errorf("--to-subject is %q, must be one subject without wildcards, spaces or empty tokens", d.ToSubject)
+	}
+	return d.dlqChange.Validate()
 }
 
 // Run replays.

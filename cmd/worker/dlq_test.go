@@ -92,6 +92,22 @@ func TestDeadLettersAreListed(t *testing.T) {
 	}
 }
 
+func TestDeadLettersThatAreAskedForWronglyAreExitTwo(t *testing.T) {
+	for want, args := range map[string][]string{
+		`--to-subject is "a.*", must be one subject`:                         {"replay", "--all", "--to-subject", "a.*"},
+		`--to-subject is "a b", must be one subject`:                         {"replay", "1", "--to-subject", "a b"},
+		`it is "abc", must be a number from 1, the SEQ that "worker dlq ls"`: {"show", "abc"},
+		`it is "0", must be a number from 1`:                                 {"show", "0"},
+		`it is "1x", must be a number from 1`:                                {"discard", "2", "1x"},
+		"--limit is -1, must not be negative":                                {"replay", "--limit=-1", "--tenant", "acme"},
+	} {
+		code, stdout, stderr := run(t, fileWith("http://h"), append([]string{"dlq"}, args...)...)
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%q: exit code is %d, want 2 and %q: %s%s", args, code, want, stdout, stderr)
+		}
+	}
+}
+
 func TestNoneAreChangedUnlessItIsSaidWhich(t *testing.T) {
 	d := newDeadLetters(t)
 	for _, command := range []string{"replay", "discard"} {

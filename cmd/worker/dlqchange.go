@@ -18,10 +18,10 @@ type dlqChange struct {
 	settings
 	dlqFilter
 
-	Sequences []uint64 `arg:"" optional:"" name:"seq" help:"Their sequences, as ls tells, in place of the flags that say which are meant."`
-	All       bool     `help:"All of them: needed where no sequence and no --tenant, --reason or --since says which are meant, --dry-run apart."`
-	DryRun    bool     `help:"Only tell what would be done."`
-	JSON      bool     `help:"As a JSON array."`
+	Sequences []sequence `arg:"" optional:"" name:"seq" help:"Their sequences, as ls tells, in place of the flags that say which are meant."`
+	All       bool       `help:"All of them: needed where no sequence and no --tenant, --reason or --since says which are meant, --dry-run apart."`
+	DryRun    bool       `help:"Only tell what would be done."`
+	JSON      bool       `help:"As a JSON array."`
 }
 
 // Validate is called by kong. A Limit alone does not say which are meant.
@@ -40,7 +40,7 @@ func (d *dlqChange) Validate() error {
 // pick returns the entries that the flags mean.
 func (d *dlqChange) pick(ctx context.Context, letters *dlq.Letters) iter.Seq2[dlq.Entry, error] {
 	if len(d.Sequences) > 0 {
-		return letters.Pick(ctx, d.Sequences...)
+		return letters.Pick(ctx, numbers(d.Sequences)...)
 	}
 	return letters.List(ctx, d.filter())
 }

@@ -43,6 +43,9 @@ func exitCode(err error) int {
 
 // hint returns what to look at first after err, "" if it says so itself.
 func hint(err error) string {
+	if absent, ok := errors.AsType[*absentError](err); ok {
+		return absent.hint()
+	}
 	switch {
 	case errors.Is(err, nats.ErrAuthorization):
 		return "Look at nats.credentials, or at the user and password in nats.url."

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -51,11 +50,8 @@ func (h *healthcheckCommand) Run(p *process) error {
 		path = "/livez"
 	}
 	answer, err := ask(ctx, base.JoinPath(path), token)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%s does not answer within %v", base.Redacted(), h.Timeout)
-	}
 	if err != nil {
-		return err
+		return askError(err, base, h.Timeout, h.Ops, h.Config)
 	}
 	_, err = fmt.Fprintln(p.stdout, answer)
 	return err
@@ -74,6 +70,9 @@ func opsBase(p *process, s *settings, given string) (*url.URL, *config.Config, e
 	}
 	if cfg.Ops.Listen == "" {
 		return nil, nil, &usageError{fmt.Errorf("%s: ops.listen is empty, so there is nobody to ask", s.Config)}
+	}
+	if _, port, _ := net.SplitHostPort(cfg.Ops.Listen); port == "0" {
+		return nil, nil, &usageError{fmt.Errorf("%s: ops.listen is %s, so the system chose the port: give the address that the worker logged with --ops", s.Config, cfg.Ops.Listen)}
 	}
 	return &url.URL{Scheme: "http", Host: reachable(cfg.Ops.Listen)}, cfg, nil
 }

@@ -72,7 +72,7 @@ func printLag(w io.Writer, r lag.Report) error {
 		fmt.Fprintln(table, joinCells([]any{consumer.LaneOverflow, r.Overflow.Messages, "", "", ""}))
 	}
 	fmt.Fprintln(table)
-	printTenants(table, r.Tenants)
+	printTenants(table, r)
 	printOverflow(table, r.Overflow)
 	return table.Flush()
 }
@@ -91,15 +91,13 @@ func printOverflow(w io.Writer, o lag.Overflow) {
 	}
 }
 
-func printTenants(w io.Writer, t lag.Tenants) {
-	if t.Missing != "" {
-		fmt.Fprintf(w, "by tenant: %s\n", printable(t.Missing))
+// printTenants shows whose the backlog of the main lane is, as far as can be told.
+func printTenants(w io.Writer, r lag.Report) {
+	if why := untold(r); why != "" {
+		fmt.Fprintf(w, "by tenant: %s\n", why)
 		return
 	}
-	if t.Counted == 0 {
-		fmt.Fprintln(w, "by tenant: nothing is pending")
-		return
-	}
+	t := r.Tenants
 	heading := "TENANT\tPENDING"
 	if t.Unacknowledged {
 		heading = "TENANT\tPENDING AND UNACKED"
@@ -114,7 +112,43 @@ func printTenants(w io.Writer, t lag.Tenants) {
 	if t.Unknown > 0 {
 		fmt.Fprintf(w, "(no tenant)\t%d\n", t.Unknown)
 	}
+	if held := unacknowledged(r); held > 0 && !t.Unacknowledged {
+		fmt.Fprintf(w, "\nbesides, %s\n", withWorkers(held))
+	}
 	if t.Cut != "" {
 		fmt.Fprintf(w, "\nnot all were counted: %s\n", printable(t.Cut))
 	}
+}
+
+// untold says why no tenant has a count, "" if one has.
+func untold(r lag.Report) string {
+	t, held := r.Tenants, unacknowledged(r)
+	switch {
+	case t.Missing != "":
+		return printable(t.Missing)
+	case t.Counted > 0:
+		return ""
+	case t.Cut != "":
+		return "none was counted: " + printable(t.Cut)
+	case held > 0:
+		return "nothing is pending; " + withWorkers(held)
+	case r.Backlog > 0:
+		return "nothing is pending on lane main, the backlog is on the others"
+	}
+	return "nothing is pending"
+}
+
+// unacknowledged returns how many messages of the main lane were delivered and not settled.
+func unacknowledged(r lag.Report) uint64 {
+	for _, l := range r.Lanes {
+		if l.Lane == consumer.LaneMain {
+			return l.AckPending
+		}
+	}
+	return 0
+}
+
+// withWorkers says where messages are that JetStream does not tell by tenant.
+func withWorkers(n uint64) string {
+	return fmt.Sprintf("%d unacknowledged are with workers.\n\"worker tenants ls\" asks one of them whose those are that it holds.", n)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spillwaymq/spillway/cmd/worker/internal/scan"
 	"github.com/spillwaymq/spillway/internal/load"
 )
 
@@ -59,8 +60,10 @@ type loadStage struct{ load.Stage }
 
 // UnmarshalText reads a stage.
 func (s *loadStage) UnmarshalText(text []byte) (err error) {
-	s.Stage, err = load.ParseStage(string(text))
-	return err
+	if s.Stage, err = load.ParseStage(string(text)); err != nil {
+		return inFlags(err)
+	}
+	return nil
 }
 
 // loadTenants are a number of tenants, or names with shares.
@@ -98,6 +101,8 @@ func (l *loadCommand) Validate() error {
 	switch {
 	case (l.URL == "") == (l.Subject == ""):
 		return errors.New("either a URL or --subject must be given")
+	case l.Subject != "" && !scan.IsLiteral(load.SubjectOf(l.Subject, "t")):
+		return fmt.Errorf("--subject is %q, must be one subject without wildcards, spaces or empty tokens; %s may stand in it", l.Subject, load.TenantMark)
 	case l.Subject != "" && l.Method != "":
 		return errors.New("--method is of HTTP requests, not of messages")
 	case l.Body != "" && l.Size != 0:
@@ -143,7 +148,7 @@ func (l *loadCommand) Run(p *process) error {
 	progress := newLoadProgress(p.stderr)
 	runner, err := load.New(l.config(progress))
 	if err != nil {
-		return &usageError{err}
+		return &usageError{inFlags(err)}
 	}
 	return l.withTarget(p, func(ctx context.Context, name string, target load.Target) error {
 		shown := loadReport{Target: name, Seed: l.Seed, Poisson: l.Poisson}

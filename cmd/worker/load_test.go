@@ -104,8 +104,16 @@ func TestLoadRefusesWhatCannotBe(t *testing.T) {
 		{exitUsage, "ftp://h", []string{"ftp://h"}},
 		{exitUsage, "no rate", []string{"http://h", "--rate", "fast"}},
 		{exitUsage, "no stage", []string{"http://h", "--stage", "100/s"}},
-		{exitUsage, "For is -1s", []string{"http://h", "--duration=-1s"}},
-		{exitUsage, "MaxInFlight is -1", []string{"http://h", "--max-in-flight=-1"}},
+		{exitUsage, "no rate, it lacks the time: write 100/s for", []string{"http://h", "--rate", "100"}},
+		{exitUsage, "worker: URL is \"ftp://h\": must be like", []string{"ftp://h"}},
+		{exitUsage, "worker: --method is \"A B\": must be", []string{"http://h", "--method", "A B"}},
+		{exitUsage, "worker: --timeout is -1s: must be", []string{"http://h", "--timeout=-1s"}},
+		{exitUsage, "its time is 0s: must be", []string{"http://h", "--stage", "100/s:0s"}},
+		{exitUsage, "worker: --tenants is \"a\": must be a name that no other has", []string{"http://h/{tenant}", "--tenants", "a,a"}},
+		{exitUsage, "--subject is \"jobs.*\", must be one subject", []string{"--subject", "jobs.*"}},
+		{exitUsage, "--subject is \"jobs..x\", must be one subject", []string{"--subject", "jobs..x"}},
+		{exitUsage, "worker: --duration is -1s: must be", []string{"http://h", "--duration=-1s"}},
+		{exitUsage, "--max-in-flight is -1", []string{"http://h", "--max-in-flight=-1"}},
 		{exitUsage, "--zipf", []string{"http://h/{tenant}", "--tenants", "a,b", "--zipf", "1"}},
 		{exitUsage, "{tenant} is in neither", []string{"http://h", "--tenants", "9"}},
 		{exitUsage, "--body and --size", []string{"http://h", "--body", "x", "--size", "9"}},
@@ -117,6 +125,27 @@ func TestLoadRefusesWhatCannotBe(t *testing.T) {
 		if code != tt.code || !strings.Contains(stderr, tt.want) {
 			t.Errorf("load %q: exit code is %d, want %d and %q:\n%s%s", tt.args, code, tt.code, tt.want, stdout, stderr)
 		}
+	}
+}
+
+func TestASubjectThatNobodyTakesIsRefusedBeforeTheLoad(t *testing.T) {
+	w := start(t, fileWith("http://h", "filter_subjects: [jobs.*.x]"), "run", "--embedded", "nats")
+	js := w.connect()
+	w.await("consuming")
+	for want, args := range map[string][]string{
+		`--subject: stream JOBS takes jobs.>, and not "nobody.x": nothing would be stored`:   {"--subject", "nobody.x"},
+		`--subject: stream JOBS takes jobs.>, and not "globex.x": nothing would be stored`:   {"--subject", "{tenant}.x", "--tenants", "jobs,globex"},
+		`--subject: durable worker takes jobs.*.x, and not "jobs.y": nobody would handle it`: {"--subject", "jobs.y"},
+		`stream NONE does not exist; there are the streams JOBS, JOBS_DEAD, JOBS_OVERFLOW`:   {"--subject", "jobs.y", "--set", "stream=NONE"},
+		`durable other does not exist on stream JOBS; there are the durables worker`:         {"--subject", "jobs.y", "--set", "durable=other"},
+	} {
+		code, stdout, stderr := run(t, fileWith("http://h"), append([]string{"load", "--set", "nats.url=" + js.Conn().ConnectedUrl()}, args...)...)
+		if code == exitClean || strings.Contains(want, "--subject") && code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%q: exit code is %d, want %q:\n%s%s", args, code, want, stdout, stderr)
+		}
+	}
+	if s, err := js.Stream(t.Context(), "JOBS"); err != nil || s.CachedInfo().State.LastSeq != 0 {
+		t.Errorf("something was published (%v)", err)
 	}
 }
 

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/natslink"
+	"github.com/spillwaymq/spillway/cmd/worker/internal/scan"
 	"github.com/spillwaymq/spillway/internal/envelope"
 	"github.com/spillwaymq/spillway/internal/load"
 )
@@ -21,6 +24,9 @@ func (l *loadCommand) withTarget(p *process, do func(ctx context.Context, name s
 	}
 	var ended error
 	err := l.withNATS(p, func(ctx context.Context, cfg *config.Config, link *natslink.Link) error {
+		if err := l.checkSubject(ctx, cfg, link); err != nil {
+			return err
+		}
 		target, err := load.OpenJetStream(ctx, link.JetStream, l.jetStream(cfg))
 		if err != nil {
 			return err
@@ -46,13 +52,52 @@ func (l *loadCommand) withHTTP(p *process, do func(ctx context.Context, name str
 		URL: l.URL, Method: l.Method, Header: header, Body: l.payload(), Connections: l.MaxInFlight,
 	})
 	if err != nil {
-		return &usageError{err}
+		return &usageError{inFlags(err)}
 	}
 	defer target.Close()
 	if err := target.Reach(ctx); err != nil {
 		return err
 	}
 	return do(ctx, config.URL(l.URL).String(), target)
+}
+
+// checkSubject looks up whether the stream of the config takes what would be published, and its
+// durable what the stream takes: nobody else would ever say that a message is done.
+func (l *loadCommand) checkSubject(ctx context.Context, cfg *config.Config, link *natslink.Link) error {
+	stream, err := scan.Stream(ctx, link.JetStream, cfg.Stream)
+	if err != nil {
+		return err
+	}
+	durable, err := scan.Durable(ctx, stream, cfg.Durable)
+	if err != nil {
+		return err
+	}
+	kept := stream.CachedInfo().Config
+	if subject, ok := l.outside(kept.Subjects); ok {
+		return &usageError{fmt.Errorf("--subject: stream %s takes %s, and not %q: nothing would be stored", cfg.Stream, strings.Join(kept.Subjects, ", "), subject)}
+	}
+	filters := scan.FiltersOf(durable.CachedInfo().Config)
+	if kept.SubjectTransform != nil { // the durable sees other subjects
+		return nil
+	}
+	if subject, ok := l.outside(filters); ok {
+		return &usageError{fmt.Errorf("--subject: durable %s takes %s, and not %q: nobody would handle it", cfg.Durable, strings.Join(filters, ", "), subject)}
+	}
+	return nil
+}
+
+// outside returns a subject of the load that none of filters takes, if there is one.
+func (l *loadCommand) outside(filters []string) (string, bool) {
+	for _, tenant := range l.tenants().Names {
+		subject := load.SubjectOf(l.Subject, tenant)
+		if !slices.ContainsFunc(filters, func(f string) bool { return scan.Matches(f, subject) }) {
+			return subject, true
+		}
+		if subject == l.Subject { // that of all tenants
+			break
+		}
+	}
+	return "", false
 }
 
 // jetStream says what to publish, and how the messages that a worker moves are followed.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -52,11 +53,8 @@ func (o *opsFlags) call(p *process, method, path string, body, answer any) error
 	}
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%s does not answer within %v", base.Redacted(), o.Timeout)
-	}
 	if err != nil {
-		return err
+		return askError(err, base, o.Timeout, o.Ops, o.Config)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -85,6 +83,45 @@ func (o *opsFlags) worker(p *process) (base *url.URL, token string, err error) {
 		token, err = readToken("ops.token_file", cfg.Ops.TokenFile)
 	}
 	return base, token, err
+}
+
+// An absentError is that nobody is where a worker was asked.
+type absentError struct {
+	base *url.URL
+	from string // what named it
+	err  error
+}
+
+func (e *absentError) Error() string {
+	return fmt.Sprintf("no worker is at %s: %v", e.base.Redacted(), e.err)
+}
+
+func (e *absentError) Unwrap() error { return e.err }
+
+// hint says what may be the matter.
+func (e *absentError) hint() string {
+	return "Is the worker running, and does it listen there? " + e.from
+}
+
+// askError returns what is to be said of a request to base that has no answer. ops is --ops, and
+// file the config that counts without it.
+func askError(err error, base *url.URL, within time.Duration, ops, file string) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%s does not answer within %v", base.Redacted(), within)
+	}
+	failed, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return err // it answers, and says no
+	}
+	err = failed.Err // without the URL, which is that of base and more
+	if dial, ok := errors.AsType[*net.OpError](err); !ok || dial.Op != "dial" {
+		return fmt.Errorf("%s: %w", base.Redacted(), err)
+	}
+	from := "The address is from --ops."
+	if ops == "" {
+		from = "The address is ops.listen of " + file + "; --ops gives another."
+	}
+	return &absentError{base: base, from: from, err: err}
 }
 
 func request(ctx context.Context, method, address string, body any) (*http.Request, error) {

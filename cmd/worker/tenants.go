@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/spillwaymq/spillway/cmd/worker/internal/config"
 	"github.com/spillwaymq/spillway/cmd/worker/internal/terminal"
 	"github.com/spillwaymq/spillway/consumer"
 )
@@ -138,7 +140,25 @@ func (t *tenantsSetCommand) Validate() error {
 	if t.Weight == nil && t.MaxInFlight == nil && t.Rate == nil {
 		nothing = errors.New("nothing is to be set: give --weight, --max-in-flight or --rate")
 	}
-	return errors.Join(nothing, t.oneTenant.Validate(), t.check())
+	return errors.Join(nothing, t.checkValues(), t.oneTenant.Validate(), t.check())
+}
+
+// checkValues reports what no worker takes; what the bounds are is for the worker to say.
+func (t *tenantsSetCommand) checkValues() error {
+	var errs []error
+	if t.Weight != nil && !(*t.Weight > 0 && *t.Weight <= math.MaxFloat64) {
+		errs = append(errs, fmt.Errorf("--weight is %v, must be a number above 0, like 0.5 or 2", *t.Weight))
+	}
+	if t.MaxInFlight != nil && *t.MaxInFlight < 0 {
+		errs = append(errs, fmt.Errorf("--max-in-flight is %d, must not be negative; 0 is no cap", *t.MaxInFlight))
+	}
+	if t.Rate != nil && *t.Rate != "" {
+		var rate config.PerTime
+		if err := rate.UnmarshalText([]byte(*t.Rate)); err != nil {
+			errs = append(errs, fmt.Errorf("--rate %w; \"\" is no bound", err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Run sets.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -90,13 +91,19 @@ func TestWithoutATokenNothingCanBeChanged(t *testing.T) {
 
 func TestTenantsThatAreAskedForWronglyAreExitTwo(t *testing.T) {
 	for want, args := range map[string][]string{
-		"nothing is to be set: give --weight": {"set", "acme"},
-		"--ttl is 0s, must be positive":       {"pause", "acme", "--ttl", "0s"},
-		"--timeout is -1s, must be positive":  {"pause", "acme", "--timeout=-1s"},
-		`tenant "" cannot be`:                 {"pause", ""},
-		"--token-file: open no.token":         {"pause", "acme", "--ops", "h:1", "--token-file", "no.token"},
-		"the config file cannot be read":      {"pause", "acme"},
-		`--ops is "ftp://x", must be like`:    {"ls", "--ops", "ftp://x"},
+		"nothing is to be set: give --weight":           {"set", "acme"},
+		"--weight is NaN, must be a number above 0":     {"set", "acme", "--weight", "nan"},
+		"--weight is -1, must be a number above 0":      {"set", "acme", "--weight=-1"},
+		"--weight is +Inf, must be a number above 0":    {"set", "acme", "--weight", "inf"},
+		"--max-in-flight is -2, must not be negative":   {"set", "acme", "--max-in-flight=-2"},
+		"--rate is 100, which has no time; write 100/s": {"set", "acme", "--rate", "100"},
+		`--rate is "often", must be a rate like 100/s`:  {"set", "acme", "--rate", "often"},
+		"--ttl is 0s, must be positive":                 {"pause", "acme", "--ttl", "0s"},
+		"--timeout is -1s, must be positive":            {"pause", "acme", "--timeout=-1s"},
+		`tenant "" cannot be`:                           {"pause", ""},
+		"--token-file: open no.token":                   {"pause", "acme", "--ops", "h:1", "--token-file", "no.token"},
+		"the config file cannot be read":                {"pause", "acme"},
+		`--ops is "ftp://x", must be like`:              {"ls", "--ops", "ftp://x"},
 	} {
 		code, stdout, stderr := run(t, "", append([]string{"tenants"}, args...)...)
 		if code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
@@ -105,11 +112,38 @@ func TestTenantsThatAreAskedForWronglyAreExitTwo(t *testing.T) {
 	}
 }
 
-func TestAWorkerThatIsAwayIsAnError(t *testing.T) {
-	addr := taken(t)
-	if code, stdout, stderr := run(t, "", "tenants", "pause", "acme", "--ops", addr); code != exitFailed || stdout != "" || stderr == "" {
-		t.Errorf("exit code is %d: %s%s", code, stdout, stderr)
+func TestAWorkerThatIsAwayIsAnErrorThatSaysWhereItWasLookedFor(t *testing.T) {
+	if code, stdout, stderr := run(t, "", "tenants", "pause", "acme", "--ops", taken(t)); code != exitFailed || stdout != "" || stderr == "" || strings.Contains(stderr, "no worker is at") {
+		t.Errorf("of one that hangs up the exit code is %d: %s%s", code, stdout, stderr)
 	}
+	addr := free(t)
+	for _, command := range [][]string{{"tenants", "ls"}, {"healthcheck"}} {
+		for hint, args := range map[string][]string{
+			"The address is from --ops.":                                     {"--ops", addr},
+			"The address is ops.listen of worker.yaml; --ops gives another.": {"--set", "ops.listen=" + addr},
+		} {
+			code, stdout, stderr := run(t, fileWith("http://h"), append(command, args...)...)
+			want := "worker: no worker is at http://" + addr + ": dial tcp " + addr + ": connect: connection refused\nIs the worker running, and does it listen there? " + hint + "\n"
+			if code != exitFailed || stdout != "" || stderr != want {
+				t.Errorf("%q %q: exit code is %d: %s%swant %s", command, args, code, stdout, stderr, want)
+			}
+		}
+		code, _, stderr := run(t, fileWith("http://h"), command...)
+		if code != exitUsage || !strings.Contains(stderr, "ops.listen is 127.0.0.1:0, so the system chose the port: give the address that the worker logged with --ops") {
+			t.Errorf("%q of any port: exit code is %d: %s", command, code, stderr)
+		}
+	}
+}
+
+// free returns an address that nobody listens on.
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // rewrite replaces the config of a worker and asks it to reload.

@@ -94,7 +94,7 @@ func (c *JetStreamConfig) check() error {
 	if c.Stream == "" {
 		err = errors.Join(err, errors.New("JetStreamConfig.Stream is empty: must be the name of a stream"))
 	}
-	if s := expand(c.Subject, "t", token); s == "" || strings.ContainsAny(s, " \t\r\n*>") {
+	if s := SubjectOf(c.Subject, "t"); s == "" || strings.ContainsAny(s, " \t\r\n*>") {
 		err = errors.Join(err, fmt.Errorf("JetStreamConfig.Subject is %q: must be a subject without wildcards", c.Subject))
 	}
 	if c.Moves != nil && c.Moves.Origin == nil {
@@ -147,7 +147,7 @@ func (t *JetStream) Start(_ context.Context, c *Call) {
 	t.flights.publish(reply, c)
 	t.mu.Unlock()
 	err := t.conn.PublishMsg(&nats.Msg{
-		Subject: expand(t.cfg.Subject, c.Tenant, token), Reply: reply,
+		Subject: SubjectOf(t.cfg.Subject, c.Tenant), Reply: reply,
 		Header: expandHeader(t.cfg.Header, c.Tenant), Data: t.cfg.Payload,
 	})
 	if err != nil {
@@ -157,6 +157,10 @@ func (t *JetStream) Start(_ context.Context, c *Call) {
 		c.Done(err)
 	}
 }
+
+// SubjectOf returns the subject that a message of a tenant is published to: template, with the
+// name, made fit for a subject, in place of TenantMark.
+func SubjectOf(template, tenant string) string { return expand(template, tenant, token) }
 
 // token makes one token of a subject of a tenant's name.
 func token(name string) string {

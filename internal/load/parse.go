@@ -42,6 +42,9 @@ func ParseRate(s string) (float64, error) {
 	number, unit, _ := strings.Cut(s, "/")
 	seconds, known := map[string]float64{"s": 1, "m": 60, "h": 3600}[unit]
 	n, err := strconv.ParseFloat(number, 64)
+	if err == nil && number == s {
+		return 0, fmt.Errorf("%q is no rate, it lacks the time: write %s/s for so many a second", s, s)
+	}
 	if err != nil || !known {
 		return 0, fmt.Errorf("%q is no rate: it must be like 100/s, 5/m or 1/h", s)
 	}

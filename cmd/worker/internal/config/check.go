@@ -89,9 +89,14 @@ func (c *checker) checkListen(listen string) {
 	if listen == "" {
 		return
 	}
-	_, port, err := net.SplitHostPort(listen)
+	c.that(IsListen(listen), "ops.listen", "ops.listen is %q, must be host:port like 127.0.0.1:8080, or empty for none", listen)
+}
+
+// IsListen reports whether s is host:port with a port in numbers, which can be listened on.
+func IsListen(s string) bool {
+	_, port, err := net.SplitHostPort(s)
 	_, bad := strconv.ParseUint(port, 10, 16)
-	c.that(err == nil && bad == nil, "ops.listen", "ops.listen is %q, must be host:port like 127.0.0.1:8080, or empty for none", listen)
+	return err == nil && bad == nil
 }
 
 func (c *checker) checkHandler(path string, h Handler) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -149,6 +150,9 @@ type PerTime limiter.Rate
 // UnmarshalText reads 100/s, 5/m, 1/h or 10/30s.
 func (p *PerTime) UnmarshalText(text []byte) error {
 	r, err := limiter.ParseRate(string(text))
+	if _, bare := strconv.ParseFloat(string(text), 64); bare == nil {
+		return fmt.Errorf("is %.64s, which has no time; write %.64s/s for so many a second", text, text)
+	}
 	if err != nil {
 		return fmt.Errorf("is %.64q, must be a rate like 100/s, 5/m or 1/h, of 1e9 a second at most and one in 366 days at least", text)
 	}

@@ -51,7 +51,7 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"window", "downstreams: {default: {breaker: {window: 10}}}", `worker.yaml:4:43: downstreams.default.breaker.window is 10, which has no unit`},
 		{"breakers crossed", "downstreams: {default: {breaker: {open: 1m, max_open: 1s}}}", `worker.yaml:4:55: downstreams.default.breaker.max_open is 1s, must be at least downstreams.default.breaker.open, which is 1m0s`},
 		{"rate", "downstreams: {default: {rate: fast}}", `worker.yaml:4:31: downstreams.default.rate is "fast", must be a rate like 100/s, 5/m or 1/h`},
-		{"rate of a number", "downstreams: {default: {rate: 100}}", `worker.yaml:4:31: downstreams.default.rate is "100", must be a rate like 100/s`},
+		{"rate of a number", "downstreams: {default: {rate: 100}}", `worker.yaml:4:31: downstreams.default.rate is 100, which has no time; write 100/s for so many a second`},
 		{"rate as a list", "downstreams: {default: {rate: [1/s]}}", `worker.yaml:4:31: downstreams.default.rate is a list, must be a rate like 100/s, or {limit: 100/s, burst: 20}`},
 		{"burst of no rate", "downstreams: {default: {rate: {burst: 5}}}", `worker.yaml:4:31: downstreams.default.rate.limit is required beside burst, like 100/s`},
 		{"shared burst of no rate", "downstreams: {default: {rate: {burst: 5, shared: true}}}", `worker.yaml:4:31: downstreams.default.rate.limit is required beside shared, like 100/s`},

@@ -33,7 +33,7 @@ func (l *Letters) target(ctx context.Context, r Replay) (target, error) {
 	if r.ToSubject == "" {
 		return l.lane(ctx)
 	}
-	if !isLiteral(r.ToSubject) {
+	if !scan.IsLiteral(r.ToSubject) {
 		return target{}, fmt.Errorf("dlq: the subject to publish to is %q, must be one subject without wildcards, spaces or empty tokens", r.ToSubject)
 	}
 	name, err := l.js.StreamNameBySubject(ctx, r.ToSubject)
@@ -100,33 +100,7 @@ func wanted(ctx context.Context, s jetstream.Stream, subject string) error {
 
 // takes reports whether a consumer takes a subject.
 func takes(cfg jetstream.ConsumerConfig, subject string) bool {
-	return slices.ContainsFunc(scan.FiltersOf(cfg), func(f string) bool { return matches(f, subject) })
-}
-
-// matches reports whether a filter takes a subject.
-func matches(filter, subject string) bool {
-	for {
-		f, moreFilter, hasFilter := strings.Cut(filter, ".")
-		s, moreSubject, hasSubject := strings.Cut(subject, ".")
-		switch {
-		case f == ">":
-			return true
-		case f != "*" && f != s, hasFilter != hasSubject:
-			return false
-		case !hasFilter:
-			return true
-		}
-		filter, subject = moreFilter, moreSubject
-	}
-}
-
-func isLiteral(subject string) bool {
-	for token := range strings.SplitSeq(subject, ".") {
-		if token == "" || strings.ContainsAny(token, "*> \t\r\n\f\x00") {
-			return false
-		}
-	}
-	return true
+	return slices.ContainsFunc(scan.FiltersOf(cfg), func(f string) bool { return scan.Matches(f, subject) })
 }
 
 // isServerHeader reports whether a header is one that the server acts on.
