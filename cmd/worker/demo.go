@@ -18,7 +18,7 @@ import (
 
 // demoCommand tells the story of examples/endtoend.
 type demoCommand struct {
-	Duration time.Duration `default:"1m" help:"How long the three scenes take together; 0 is again and again until Ctrl-C (default ${default})."`
+	Duration time.Duration `default:"1m" help:"How long the three scenes take together: below 30s they are shown and not judged; 0 is again and again until Ctrl-C (default ${default})."`
 	Listen   string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the operations page listens (default ${default})."`
 }
 
@@ -62,7 +62,7 @@ func (d *demoCommand) Run(p *process) error {
 		return errors.Join(err, page.Close())
 	}
 	defer closeLink()
-	fmt.Fprintf(p.stdout, "http://%s/ is the page, %s has the messages. Ctrl-C ends the demo.\n\n", page.Addr(), link.Conn.ConnectedUrl())
+	fmt.Fprintf(p.stdout, "http://%s/ is the page, Ctrl-C ends the demo.\n%s has the messages.\n\n", page.Addr(), link.Conn.ConnectedUrl())
 	summary, err := story.Run(ctx, story.Config{
 		JetStream: link.JetStream,
 		Page:      page,

@@ -14,13 +14,28 @@ import (
 func TestDemoLosesNothing(t *testing.T) {
 	t.Parallel() // it mostly waits
 	code, stdout, stderr := run(t, "", "demo", "--duration", "3s", "--listen", "127.0.0.1:0")
-	if code != exitClean || !strings.Contains(stdout, "nothing lost") {
+	if code != exitClean || !strings.Contains(stdout, "nothing lost") || !strings.Contains(stdout, "Not judged: scenes of 1s") {
 		t.Errorf("exit code is %d:\n%s%s", code, stdout, stderr)
 	}
 	for _, want := range []string{"NORMAL", "SPIKE", "SLOW DOWNSTREAM", "concurrency_limit", "acme", "umbrella"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("demo does not show %q:\n%s", want, stdout)
 		}
+	}
+}
+
+func TestTheFirstLinesOfTheDemoFitInto80Columns(t *testing.T) {
+	w := start(t, "", "demo", "--listen", "127.0.0.1:0")
+	w.awaitOutput("NORMAL")
+	head, _, _ := strings.Cut(w.stdout.String(), "\n\n")
+	for line := range strings.SplitSeq(head, "\n") {
+		if len(line) > 80 || !strings.Contains(line, "127.0.0.1:") {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+	w.signal(syscall.SIGINT)
+	if code := w.exit(); code != exitClean {
+		t.Errorf("exit code is %d:\n%s", code, w.errors())
 	}
 }
 

@@ -54,6 +54,10 @@ func (s Scene) String() string {
 // DefaultScene is how long a scene takes if nobody says otherwise.
 const DefaultScene = 20 * time.Second
 
+// LeastJudged is how long scenes must be for a summary to judge them: in shorter ones a recovery
+// has no time, and a few jobs that come at random decide.
+const LeastJudged = 10 * time.Second
+
 // trouble is how long the trouble of a scene lasts, from its begin; the rest of it is for
 // the recovery.
 func (s Scene) trouble(length time.Duration) time.Duration {

@@ -13,6 +13,7 @@ type Summary struct {
 	Patterns []Pattern // of the scenes that were played to their end
 	Tenants  []TenantSummary
 	Account  Account
+	Scene    time.Duration // how long each was; those below LeastJudged are not judged
 }
 
 // TenantSummary is one tenant over all scenes.
@@ -24,7 +25,7 @@ type TenantSummary struct {
 
 // summary requires that the worker has ended.
 func (st *stage) summary(ctx context.Context) (*Summary, error) {
-	s := new(Summary)
+	s := &Summary{Scene: st.cfg.Scene}
 	for _, scene := range Scenes() {
 		s.Patterns = append(s.Patterns, patterns(scene, st.watch.seen(scene), st.book)...)
 	}
@@ -45,7 +46,7 @@ func (s *Summary) WriteText(w io.Writer) error {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	if len(s.Patterns) > 0 {
-		p("%-26s %-17s %-22s", "METRIC", "EXPECTED", "SEEN")
+		p("%-28s %-17s %-22s %s", "METRIC", "EXPECTED", "SEEN", "SO?")
 	}
 	scene := scenes
 	for _, x := range s.Patterns {
@@ -53,12 +54,15 @@ func (s *Summary) WriteText(w io.Writer) error {
 			scene = x.Scene
 			p("%s", scene)
 		}
-		p("  %-26s %-17s %-22s %s", x.Metric, x.Expected, x.Seen, verdict(x.OK))
+		p("  %-26s %-17s %-22s %s", x.Metric, x.Expected, x.Seen, s.verdict(x))
+	}
+	if len(s.Patterns) > 0 && s.Scene < LeastJudged {
+		p("Not judged: scenes of %v are too short, they must have %v.", s.Scene, LeastJudged)
 	}
 	p("")
-	p("%-10s %7s %9s %7s %7s   WAIT p99 by scene: normal, spike, slow", "TENANT", "POSTED", "ACCEPTED", "503", "DONE")
+	p("%-10s %7s %8s %7s %7s %17s %8s %8s", "TENANT", "POSTED", "ACCEPTED", "503", "DONE", "WAIT p99: normal", "spike", "slow")
 	for _, t := range s.Tenants {
-		p("%-10s %7d %9d %7d %7d        %9s %8s %8s", t.Name, t.Sent, t.Accepted, t.Refused, t.Done, brief(t.P99[0]), brief(t.P99[1]), brief(t.P99[2]))
+		p("%-10s %7d %8d %7d %7d %17s %8s %8s", t.Name, t.Sent, t.Accepted, t.Refused, t.Done, brief(t.P99[0]), brief(t.P99[1]), brief(t.P99[2]))
 	}
 	a := s.Account
 	p("")
@@ -67,14 +71,18 @@ func (s *Summary) WriteText(w io.Writer) error {
 	if a.Lost > 0 {
 		p("%d LOST: this is a bug, please report it.", a.Lost)
 	} else {
-		p("nothing lost; %d runs failed and were retried, %d jobs ran to their end twice.", a.Failed, a.Again)
+		p("nothing lost; %d runs failed and were retried,\n%d jobs ran to their end twice.", a.Failed, a.Again)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func verdict(ok bool) string {
-	if ok {
+// verdict says whether x came as expected, "-" if that would be chance.
+func (s *Summary) verdict(x Pattern) string {
+	switch {
+	case s.Scene < LeastJudged:
+		return "-"
+	case x.OK:
 		return "yes"
 	}
 	return "NO"
