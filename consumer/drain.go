@@ -32,6 +32,7 @@ func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopHelp cont
 	var errs []error
 	if !finished {
 		errs = append(errs, ErrDrainTimeout)
+		c.log.Warn("the drain ran out of time: what still runs is ended, and given to other processes", "running", c.inFlight.Load(), "timeout", c.cfg.DrainTimeout)
 		c.leases.each(func(d *delivery) {
 			if d.started.Load() != 0 {
 				d.run().end(ErrDrainTimeout)
@@ -55,7 +56,11 @@ func (c *Consumer) drain(ctx context.Context, cr *crew, stopLanes, stopHelp cont
 	if err := c.flush(ctx, cr); err != nil {
 		errs = append(errs, fmt.Errorf("consumer: the last settlements may not have reached the server: %w", err))
 	}
-	c.log.Info("drained", "not_settled", c.held.Load())
+	ended := "drained"
+	if !finished {
+		ended = "drained, with runs that were ended early"
+	}
+	c.log.Info(ended, "not_settled", c.held.Load())
 	return errors.Join(errs...)
 }
 

@@ -78,12 +78,16 @@ func helpWithout(err error) error {
 // report says what failed and returns the exit code for it.
 func report(p *process, err error) int {
 	code, tip := exitCode(err), hint(err)
+	failed := "worker failed"
+	if code == exitDrain {
+		failed = "the worker ended before its work was done"
+	}
 	switch {
 	case code == exitClean:
 	case p.log != nil && code != exitUsage && tip != "":
-		p.log.Error("worker failed", "error", err, "hint", tip, "exit_code", code)
+		p.log.Error(failed, "error", err, "hint", tip, "exit_code", code)
 	case p.log != nil && code != exitUsage:
-		p.log.Error("worker failed", "error", err, "exit_code", code)
+		p.log.Error(failed, "error", err, "exit_code", code)
 	case tip != "":
 		fmt.Fprintf(p.stderr, "worker: %v\n%s\n", err, tip)
 	case errors.As(err, new(strictyaml.Problems)): // each line begins with its place

@@ -49,6 +49,8 @@ func hint(err error) string {
 	switch {
 	case errors.Is(err, nats.ErrAuthorization):
 		return "Look at nats.credentials, or at the user and password in nats.url."
+	case exitCode(err) == exitDrain:
+		return "What still ran was ended: it runs again, elsewhere or after the start. A longer drain_timeout lets it finish."
 	case exitCode(err) == exitUnreachable:
 		return "Is a server running there? For trials \"worker run --embedded DIR\" starts one in its own process."
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):

@@ -94,6 +94,15 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 func TestDrainThatRunsOutOfTimeHasItsExitCode(t *testing.T) {
 	w, _, _ := busy(t, "drain_timeout: 50ms")
 	w.signal(syscall.SIGTERM)
+	if line := w.await("the drain ran out of time: what still runs is ended, and given to other processes"); line["running"] != 1.0 {
+		t.Errorf("%v", line)
+	}
+	if line := w.await("drained, with runs that were ended early"); line["not_settled"] != 0.0 {
+		t.Errorf("%v", line)
+	}
+	if line := w.await("the worker ended before its work was done"); line["hint"] == nil || line["exit_code"] != 4.0 {
+		t.Errorf("%v", line)
+	}
 	if code := w.exit(); code != exitDrain {
 		t.Errorf("exit code is %d:\n%s", code, w.errors())
 	}
