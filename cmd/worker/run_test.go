@@ -300,6 +300,45 @@ handlers:
 	}
 }
 
+func TestValidateTellsAllThatIsWrongAtOnce(t *testing.T) {
+	file := `
+stream: J
+durable: d
+workers: many
+retry: {max_attemps: 3}
+tenants: {default: {rate: 100}}
+ops: {token_file: no.token}
+handlers:
+- {subject: a.*, exec: {command: [./nothing]}}
+- {subject: "*.b", http: {url: "ftp://h"}}
+- {subject: c, http: {url: "http://h", timeout: -1s}}
+- {subject: "", discard: {}}
+- {subject: e, exec: {command: []}}
+- {subject: f, http: {url: "http://h", headers: {Authorization: {file: no.header}}}}
+`
+	want := []string{
+		`worker.yaml:4:10: workers is "many", must be a whole number`,
+		`worker.yaml:5:9: unknown key "retry.max_attemps" (did you mean "max_attempts"?)`,
+		`worker.yaml:6:27: tenants.default.rate is 100, which has no time; write 100/s for so many a second`,
+		`worker.yaml:9:24: handlers[0].exec: command: exec: "./nothing": stat ./nothing: no such file or directory`,
+		`worker.yaml:10:13: routes "a.*" and "*.b" are ambiguous: both match "a.b", and neither is more specific; add a route for it`,
+		`worker.yaml:10:32: handlers[1].http.url is "ftp://h", must be like http://127.0.0.1:9000/path`,
+		`worker.yaml:11:49: handlers[2].http.timeout is -1s, must not be negative`,
+		`worker.yaml:12:3: handlers[3].subject is required`,
+		`worker.yaml:13:22: handlers[4].exec.command is required, like ["./resize", "--fast"]`,
+		`worker.yaml:14:22: handlers[5].http: headers: Authorization: open no.header: no such file or directory`,
+		`ops.token_file: open no.token: no such file or directory`,
+	}
+	code, stdout, stderr := run(t, file, "validate")
+	if code != exitUsage || stdout != "" || stderr != strings.Join(want, "\n")+"\n" {
+		t.Errorf("exit code is %d, and it tells\n%swant\n%s", code, stdout+stderr, strings.Join(want, "\n"))
+	}
+	code, stdout, stderr = run(t, "stream: [\nhandlers: 3\n", "validate")
+	if code != exitUsage || stdout != "" || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("of what is no YAML: exit code is %d, and it tells more than that\n%s", code, stdout+stderr)
+	}
+}
+
 func TestValidateWarnsOfWhatIsHardlyMeant(t *testing.T) {
 	t.Setenv("SPILLWAY_WORKRES", "8")
 	code, stdout, stderr := run(t, fileWith("http://h"), "validate", "--set", "filter_subjects=job.>")

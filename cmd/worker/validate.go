@@ -22,23 +22,28 @@ type validateCommand struct {
 
 // Run checks what run would refuse before it connects, and warns of what is hardly meant.
 func (v *validateCommand) Run(p *process) error {
-	cfg, err := v.load(p)
-	if err != nil {
-		return err
+	cfg, err := config.Read(v.Config, config.Sources{Environ: p.environ, Set: v.Set})
+	if cfg == nil {
+		return &usageError{err}
 	}
-	err = checkRoutes(cfg)
+	settings := cfg.Consumer()
+	if err != nil { // it has told what is wrong with them
+		settings = consumer.Config{Stream: "any", Durable: "any"}
+	} else {
+		for _, w := range cfg.Warnings() {
+			fmt.Fprintln(p.stderr, w)
+		}
+	}
+	found := checkRoutes(cfg, settings)
 	if !v.FileOnly {
 		with, missing := equip(cfg, p.environ, slog.New(slog.DiscardHandler))
 		if missing == nil {
 			with.close()
 		}
-		err = errors.Join(err, missing)
+		found = errors.Join(found, missing)
 	}
-	for _, w := range cfg.Warnings() {
-		fmt.Fprintln(p.stderr, w)
-	}
-	if err != nil {
-		return err
+	if err := cfg.With(found); err != nil {
+		return &usageError{err}
 	}
 	if v.Print {
 		return cfg.Print(p.stdout)
@@ -47,21 +52,18 @@ func (v *validateCommand) Run(p *process) error {
 	return err
 }
 
-// checkRoutes has consumer.New look at the routes. It does no I/O, so a connection
+// checkRoutes has consumer.New look at settings, and at the routes of cfg. It does no I/O, so a connection
 // that was never made is enough.
-func checkRoutes(cfg *config.Config) error {
+func checkRoutes(cfg *config.Config, settings consumer.Config) error {
 	mux := new(consumer.Mux)
 	for _, h := range cfg.Handlers {
-		mux.Route(consumer.Route{Subject: h.Subject, Handler: handlers.Discard{}, Downstream: h.Downstream, Timeout: h.Timeout()})
+		mux.Route(consumer.Route{Subject: h.Subject, Handler: handlers.Discard{}, Downstream: h.Downstream, Timeout: max(h.Timeout(), 0)}) // a negative one was told
 	}
 	js, err := jetstream.New(new(nats.Conn))
 	if err != nil {
 		return err
 	}
-	settings := cfg.Consumer()
 	settings.SharedRate = config.OwnRate
-	if _, err := consumer.New(js, settings, mux); err != nil {
-		return &usageError{cfg.Explain(err)}
-	}
-	return nil
+	_, err = consumer.New(js, settings, mux)
+	return cfg.Explain(err)
 }

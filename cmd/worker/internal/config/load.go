@@ -24,13 +24,24 @@ type Sources struct {
 type Config struct {
 	File
 
-	name    string
-	origins origins
-	unknown []string // warnings of variables that are of no key
+	name     string
+	origins  origins
+	unknown  []string            // warnings of variables that are of no key
+	mistakes strictyaml.Problems // none, but of a Config that Read returned with an error
 }
 
 // Load reads the file called name.
 func Load(name string, from Sources) (*Config, error) {
+	c, err := Read(name, from)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Read is Load for who looks for all mistakes: beside them it returns what could be read, to look
+// for more in that, and to put together by With. It is nil if there is no file.
+func Read(name string, from Sources) (*Config, error) {
 	data, err := read(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the config file cannot be read: %w (--config names another)", err)
@@ -38,7 +49,8 @@ func Load(name string, from Sources) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the config file cannot be read: %w", err)
 	}
-	return Parse(name, data, from)
+	c := parse(name, data, from)
+	return c, c.mistakes.Err()
 }
 
 func read(name string) ([]byte, error) {
@@ -54,18 +66,56 @@ func read(name string) ([]byte, error) {
 
 // Parse is Load for a file that is in memory.
 func Parse(name string, data []byte, from Sources) (*Config, error) {
-	c := Config{File: Default(), name: name, origins: make(origins)}
+	c := parse(name, data, from)
+	if err := c.mistakes.Err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func parse(name string, data []byte, from Sources) *Config {
+	c := &Config{File: Default(), name: name, origins: make(origins)}
 	positions, problems := strictyaml.Decode(name, data, &c.File)
 	for path, position := range positions {
 		c.origins[path] = origin{source: name, position: position}
 	}
 	problems = append(problems, c.override(from)...)
 	c.complete()
-	problems = append(problems, c.check().without(problems, c.origins)...)
-	if err := problems.Err(); err != nil {
-		return nil, err
+	c.mistakes = append(problems, c.check().without(problems, c.origins)...)
+	return c
+}
+
+// With returns the mistakes of c and those that were found in it since, as Explain and Problem
+// return them, less what only follows from the former; nil if there are none.
+func (c *Config) With(found error) error {
+	problems, others := split(found)
+	all := append(slices.Clone(c.mistakes), findings(problems).without(c.mistakes, c.origins)...)
+	return errors.Join(append([]error{all.Err()}, others...)...)
+}
+
+// split returns the problems within err, and what else is in it.
+func split(err error) (problems strictyaml.Problems, others []error) {
+	if err == nil {
+		return nil, nil
 	}
-	return &c, nil
+	if found, ok := err.(strictyaml.Problems); ok {
+		return found, nil
+	}
+	var within []error
+	switch wrapper := err.(type) {
+	case interface{ Unwrap() []error }:
+		within = wrapper.Unwrap()
+	case interface{ Unwrap() error }:
+		within = []error{wrapper.Unwrap()}
+	}
+	if len(within) == 0 || errors.Join(within...).Error() != err.Error() { // it says more than they do
+		return nil, []error{err}
+	}
+	for _, e := range within {
+		ps, more := split(e)
+		problems, others = append(problems, ps...), append(others, more...)
+	}
+	return problems, others
 }
 
 // override applies the environment, then the flags.
