@@ -18,4 +18,7 @@ func (s *spillway) bar(f *flow, foreign bool) {
 	for _, d := range behind {
 		s.c.enqueue(d, now)
 	}
+	if f.rear != nil {
+		s.serve(f.rear)
+	}
 }

@@ -20,7 +20,7 @@ func TestAForeignConsumerWithTheNameOfAnOverflowCostsThatTenantAlone(t *testing.
 			Name: "JOBS_OVERFLOW", Subjects: []string{"JOBS_OVERFLOW.>"}, Retention: jetstream.WorkQueuePolicy,
 			Discard: jetstream.DiscardNew, Duplicates: time.Minute,
 		})
-		name := envelope.SpillConsumer("w", "default", "a")
+		name := envelope.Spill{Downstream: "default", Tenant: "a"}.Consumer("w")
 		must[jetstream.PushConsumer](t)(r.js.CreatePushConsumer(t.Context(), "JOBS_OVERFLOW", jetstream.ConsumerConfig{
 			Durable: name, DeliverSubject: "somewhere", AckPolicy: jetstream.AckExplicitPolicy, FilterSubject: "JOBS_OVERFLOW.of.nobody",
 		}))

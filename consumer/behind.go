@@ -20,6 +20,9 @@ func (s *spillway) release(f *flow) {
 			stops := s.yield()
 			s.mu.Unlock()
 			end(stops)
+			if f.rear != nil {
+				s.serve(f.rear)
+			}
 			return
 		}
 		s.mu.Unlock()

@@ -136,9 +136,9 @@
 // config, defaults, validate, message, handler, mux, reach, vocabulary, consumer, tenantpatch: the
 // surface. live, reload, turn, staff, guards: what of it changes. settenant, overseer, bucketwatch,
 // overrides: what is set of tenants. lane, slot, pull, request, status, budget, mix: asking the server. delivery, admit,
-// enqueue, pacer: taking in. work, context, handle: running. downstream,
+// enqueue, pacer, makeroom, moveout: taking in. work, context, handle: running. downstream,
 // guard, gate, permits, rest, tenantrate, standstill: when, and whether at all. settle, outbox, poster, lease,
-// held: ending. copy, move, retry, deadletter: ending as a copy elsewhere. spill: what
+// held: ending. copy, move, retry, deadletter: ending as a copy elsewhere. spill, front: what
 // overflows; overflow: how it comes back. topology,
 // keeper: streams and consumers. run, drain, tally, alarms: life and end. snapshot,
 // downstreamstate, waiting, stuck, noise, observer, counters, logs: what it tells.

@@ -31,7 +31,7 @@ func (c *Consumer) makeRoom(now time.Time) {
 			continue // what was accepted is not dropped, nor sent round, for want of room
 		}
 		c.moveOut(b, now)
-		items, bytes = items-b.items, bytes-b.bytes
+		items, bytes = c.queues.Blocked()
 	}
 }
 
@@ -63,28 +63,4 @@ func (c *Consumer) blockedQueues() []blockedQueue {
 	}
 	slices.SortFunc(all, func(a, b blockedQueue) int { return cmp.Compare(b.items, a.items) })
 	return all
-}
-
-// moveOut takes a queue out of the way: what the main lane has brought is shed, and what came
-// back from an overflow is handed back to that, and comes again before anything that is behind
-// it there. Retries stay, as they have a share of their own. If the queue has overflow already,
-// what is moved there is behind what is newer: room for the others is worth more than the order
-// of one tenant whose downstream is down.
-func (c *Consumer) moveOut(b blockedQueue, now time.Time) {
-	taken := c.queues.Take(b.tenant, b.downstream)
-	if i := slices.IndexFunc(taken, func(d *delivery) bool { return d.lane.kind == LaneOverflow }); i >= 0 {
-		c.spillway.handedBack(taken[i].lane.flow, now)
-	}
-	for _, d := range taken {
-		switch d.lane.kind {
-		case LaneMain:
-			c.shed(d, now)
-		case LaneOverflow:
-			c.giveBack(d)
-		case LaneRetry, LaneSuspect:
-			if err := c.queues.PutAt(now, b.tenant, b.downstream, d, d.size); err != nil {
-				c.giveBack(d)
-			}
-		}
-	}
 }

@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -52,6 +53,46 @@ func TestRetriesOfAPausedTenantLeaveThoseOfOthersTheirLane(t *testing.T) {
 				p.set("acme", resumed(), 0)
 				eventually(t, 10*time.Minute, "all are handled", r.nothingLeft)
 				l.wantEach(t, ids, 2, 2)
+			})
+		})
+	}
+}
+
+// However often a queue is moved out of the way, and whatever comes meanwhile.
+func TestAQueueThatIsMovedOutAgainAndAgainKeepsItsOrder(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				random := rand.New(rand.NewPCG(seed, 1))
+				r, o := newRig(t), newOrder(takes(5*time.Millisecond))
+				p := r.process(config(t, func(cfg *consumer.Config) {
+					cfg.Workers, cfg.Tenants.MaxInFlight = 4, 1 // so that what begins later is later
+					cfg.Buffer.Messages = 512
+				}), o)
+				awaitRunning(t, p)
+				var ids []string
+				for range 12 {
+					for k := range 10 {
+						if random.IntN(3) > 0 {
+							for range random.IntN(120) {
+								ids = append(ids, fmt.Sprint("m", len(ids)))
+								r.publish(fmt.Sprintf("jobs.t%d.x", k), ids[len(ids)-1])
+							}
+						}
+						if random.IntN(2) > 0 {
+							p.set(fmt.Sprint("t", k), paused(), 0)
+						} else {
+							p.set(fmt.Sprint("t", k), resumed(), 0)
+						}
+					}
+					time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
+				}
+				for k := range 10 {
+					p.set(fmt.Sprint("t", k), resumed(), 0)
+				}
+				eventually(t, 10*time.Minute, "all are handled", r.nothingLeft)
+				o.wantEach(t, ids, 1, 1)
+				o.want(t)
 			})
 		})
 	}

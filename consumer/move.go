@@ -36,8 +36,9 @@ type move struct {
 	// refusal when it certainly is not. It must not block.
 	done func(err error)
 
-	token uint64    // names the answer
-	due   time.Time // when to publish it again, if there is no answer by then
+	token  uint64    // names the answer
+	due    time.Time // when to publish it again, if there is no answer by then
+	stored uint64    // the copy's sequence, once it is stored
 }
 
 // mover publishes copies and waits for their confirmation: the one mechanism behind
@@ -133,7 +134,7 @@ func (mv *mover) publish(m *move) {
 		return
 	}
 	if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || errors.Is(err, nats.ErrBadHeaderMsg) {
-		mv.decide(m.token, err) // it never left
+		mv.decide(m.token, 0, err) // it never left
 		return
 	}
 	mv.postpone(m.token) // closed, or the reconnect buffer is full
@@ -186,17 +187,15 @@ func (mv *mover) answer(msg *nats.Msg) {
 	}
 	stored, err := readPubAck(msg)
 	switch {
-	case stored:
-		mv.decide(token, nil)
-	case err != nil:
-		mv.decide(token, err)
+	case stored > 0 || err != nil:
+		mv.decide(token, stored, err)
 	default:
 		mv.postpone(token)
 	}
 }
 
 // decide ends the move of token.
-func (mv *mover) decide(token uint64, err error) {
+func (mv *mover) decide(token, stored uint64, err error) {
 	mv.mu.Lock()
 	m := mv.inFlight[token]
 	if m != nil {
@@ -205,6 +204,7 @@ func (mv *mover) decide(token uint64, err error) {
 	}
 	mv.mu.Unlock()
 	if m != nil { // else it is a second answer, to a copy that was published again
+		m.stored = stored
 		m.done(err)
 	}
 }
@@ -331,16 +331,17 @@ func (mv *mover) undecided() []*delivery {
 // at that moment: it will be stored, or not.
 const errCodeInProcess = 10158
 
-// readPubAck reads the answer to a publication: stored, refused (err), or neither.
-func readPubAck(msg *nats.Msg) (stored bool, err error) {
+// readPubAck reads the answer to a publication: the sequence at which it is stored, why it
+// was refused (err), or neither.
+func readPubAck(msg *nats.Msg) (stored uint64, err error) {
 	if len(msg.Data) == 0 {
 		if status := msg.Header.Get("Status"); status == "503" {
-			return false, errors.New("no stream takes the subject of the copy")
+			return 0, errors.New("no stream takes the subject of the copy")
 		}
-		return false, nil
+		return 0, nil
 	}
 	if seq, ok := storedAt(msg.Data); ok {
-		return seq > 0, nil
+		return seq, nil
 	}
 	var ack struct {
 		Error *struct {
@@ -352,15 +353,18 @@ func readPubAck(msg *nats.Msg) (stored bool, err error) {
 		Sequence uint64 `json:"seq"`
 	}
 	if json.Unmarshal(msg.Data, &ack) != nil {
-		return false, nil //nolint:nilerr // an answer that cannot be read decides nothing
+		return 0, nil //nolint:nilerr // an answer that cannot be read decides nothing
 	}
 	if ack.Error != nil {
 		if ack.Error.ErrCode == errCodeInProcess {
-			return false, nil
+			return 0, nil
 		}
-		return false, fmt.Errorf("%s (code %d)", ack.Error.Description, ack.Error.ErrCode)
+		return 0, fmt.Errorf("%s (code %d)", ack.Error.Description, ack.Error.ErrCode)
 	}
-	return ack.Stream != "" && ack.Sequence > 0, nil
+	if ack.Stream == "" {
+		return 0, nil
+	}
+	return ack.Sequence, nil
 }
 
 // storedAt reads the sequence from an answer that tells of no error, without the cost of

@@ -64,8 +64,8 @@ func (s *spillway) discover(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	for subject := range found.counts {
-		if downstream, tenant, ok := envelope.ParseSpillSubject(s.c.cfg.Overflow.Stream, s.c.cfg.Durable, subject); ok {
-			s.get(flowKey{downstream, tenant})
+		if key, ok := envelope.ParseSpillSubject(s.c.cfg.Overflow.Stream, s.c.cfg.Durable, subject); ok {
+			s.get(key)
 		}
 	}
 	flows := s.all()
@@ -146,7 +146,7 @@ func (s *spillway) overflow() map[string]uint64 {
 	for _, f := range s.flows {
 		tenant, _, ok := f.names()
 		if !ok {
-			tenant = f.key.tenant
+			tenant = f.key.Tenant
 		}
 		n := f.stored
 		if f.lane != nil {
@@ -163,7 +163,7 @@ func (s *spillway) overflow() map[string]uint64 {
 func (c *Consumer) newOverflowLane(f *flow) *lane {
 	messages := min(int64(c.live.Load().Tenants.Queue), c.spillBudget.maxMessages)
 	l := newLane(c, LaneOverflow, c.cfg.Overflow.Stream,
-		envelope.SpillConsumer(c.cfg.Durable, f.key.downstream, f.key.tenant), messages, c.spillBudget.maxBytes)
+		f.key.Consumer(c.cfg.Durable), messages, c.spillBudget.maxBytes)
 	l.flow = f
 	l.broken = true // until the keeper has made its consumer
 	l.budget.group = &c.spillBudget
@@ -175,9 +175,10 @@ func (c *Consumer) newOverflowLane(f *flow) *lane {
 // what is behind it would come first.
 const awayFor = 3 * handBackDelay
 
-// handedBack notes that messages of f are about to be handed back: they are overflow again.
-func (s *spillway) handedBack(f *flow, now time.Time) {
+// handedBack notes that n messages of f are about to be handed back: they are overflow again.
+func (s *spillway) handedBack(f *flow, n int, now time.Time) {
 	s.mu.Lock()
+	f.away += n
 	if f.mode == flowCalm {
 		s.set(f, flowSpilling)
 	}
@@ -188,10 +189,19 @@ func (s *spillway) handedBack(f *flow, now time.Time) {
 	s.c.alarms.after(awayFor, func() { s.serve(f) })
 }
 
+// asked notes that the lane of f has queued all that it received, and has asked for more, or
+// has not.
+func (s *spillway) asked(f *flow) {
+	s.mu.Lock()
+	f.asking = f.lane.state.requested.Load() > 0
+	s.mu.Unlock()
+}
+
 // room returns what the queue of f takes now, and why nothing if that is so.
 func (s *spillway) room(f *flow) (tenants.Room, PauseReason) {
 	s.mu.Lock()
-	nothing := f.dry || time.Now().Before(f.notBefore)
+	nothing := f.dry || f.waits() || time.Now().Before(f.notBefore)
+	f.asking = f.asking || !nothing
 	s.mu.Unlock()
 	if nothing {
 		return tenants.Room{}, PauseEmpty
@@ -277,12 +287,17 @@ func (c *Consumer) receiveBack(d *delivery, now time.Time) {
 		c.handBack(d, handBackDelay, OutcomeHandBack)
 		return
 	}
-	c.spillway.arrived(d.lane.flow)
+	c.spillway.arrived(d)
 }
 
-// arrived lets a flow return that has little left.
-func (s *spillway) arrived(f *flow) {
+// arrived lets the flow of d return that has little left.
+func (s *spillway) arrived(d *delivery) {
+	f := d.lane.flow
 	s.mu.Lock()
+	f.seen = max(f.seen, d.source.sequence)
+	if d.msg.Deliveries > 1 && f.away > 0 {
+		f.away--
+	}
 	s.review(f)
 	s.mu.Unlock()
 }

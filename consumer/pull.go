@@ -24,6 +24,9 @@ func (l *lane) pull(now time.Time) {
 	default:
 		reason = l.request(now)
 	}
+	if l.flow != nil {
+		l.c.spillway.asked(l.flow)
+	}
 	l.state.mu.Lock()
 	l.state.paused = reason
 	l.state.mu.Unlock()

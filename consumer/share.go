@@ -112,8 +112,11 @@ func (s *spillway) portionOf(tenant string) *portion {
 // forget drops a flow. It requires that mu is held.
 func (s *spillway) forget(f *flow) {
 	delete(s.flows, f.key)
+	if f.rear != nil {
+		f.rear.front = nil
+	}
 	if f.portion.flows--; f.portion.flows == 0 {
-		delete(s.portions, f.key.tenant)
+		delete(s.portions, f.key.Tenant)
 	}
 }
 

@@ -88,8 +88,8 @@ func TestATenantHasOneShareWhateverItsDownstreams(t *testing.T) {
 		s.spillway.limit = 101 * copySize(s.message(1))
 		a := s.flow(flowSpilling)
 		s.spillway.mu.Lock()
-		other := s.spillway.get(flowKey{"other", a.key.tenant})
-		stranger := s.spillway.get(flowKey{a.key.downstream, "b"})
+		other := s.spillway.get(flowKey{Downstream: "other", Tenant: a.key.Tenant})
+		stranger := s.spillway.get(flowKey{Downstream: a.key.Downstream, Tenant: "b"})
 		s.spillway.mu.Unlock()
 		d := s.message(1)
 		stored := 0
@@ -142,7 +142,7 @@ func TestALaneWithNothingToDoYieldsAtOnceToAFlowInLine(t *testing.T) {
 		busy := s.flow(flowSpilling)
 		s.spillway.serve(busy)
 		s.spillway.mu.Lock()
-		next := s.spillway.get(flowKey{busy.key.downstream, "b"})
+		next := s.spillway.get(flowKey{Downstream: busy.key.Downstream, Tenant: "b"})
 		s.spillway.set(next, flowSpilling)
 		next.dry = false
 		s.spillway.mu.Unlock()
@@ -217,7 +217,7 @@ func TestWhatComesBackFromAnOverflowMakesRoomBeforeTheNextSurvey(t *testing.T) {
 			if _, to, _ := s.spillway.follow(d); to != toOverflow {
 				t.Fatalf("it goes %d", to)
 			}
-			s.spillway.moved(f, copySize(d), true)
+			s.spillway.moved(f, copySize(d), 1)
 		}
 		if _, to, _ := s.spillway.follow(d); to != toDelay {
 			t.Fatalf("with half of the stream it goes %d", to)

@@ -20,6 +20,9 @@ import (
 // and the flow's lane brings it back as the queue empties: so the queue stays first in,
 // first out. While it returns, what is new waits in this process behind what is still to
 // come back, and moves no more.
+//
+// What has to leave a queue that has overflow already goes to the flow's front, which is a
+// flow of its own: it comes back before anything of the rest.
 type flow struct {
 	key     flowKey
 	subject string         // where its copies go
@@ -27,11 +30,15 @@ type flow struct {
 	asked   uint64         // the value of Consumer.policies then
 	lane    *lane          // nil until it was needed
 	portion *portion       // of its tenant
+	rear    *flow          // of a front: what it goes before
 
 	// Guarded by spillway.mu.
 	mode        flowMode
 	unconfirmed int         // copies on their way
 	confirmed   uint64      // copies stored by this process so far
+	last        uint64      // of their sequences
+	lastAt      time.Time   // when it was stored
+	seen        uint64      // the last of the sequences that came back here
 	dry         bool        // the lane found nothing, and nothing was stored since
 	notBefore   time.Time   // what was handed back is not there again
 	behind      []*delivery // what is new while it returns
@@ -42,11 +49,15 @@ type flow struct {
 	granted     bool        // its lane runs
 	leaving     bool        // its lane runs, and was told to end
 	since       time.Time   // when it was granted a lane, or asked for one
+	front       *flow       // what goes before it, or nil
+	clearing    bool        // its queue is being moved out of the way
+	asking      bool        // its lane may be about to ask, or to queue what it asked for
+	away        int         // were handed back, and have not come again
 	stop        func()      // ends the lane
 }
 
 // flowKey names a flow, by the tokens of its subject.
-type flowKey struct{ downstream, tenant string }
+type flowKey = envelope.Spill
 
 type flowMode uint8
 
@@ -94,7 +105,7 @@ func newSpillway(c *Consumer) spillway {
 }
 
 func (c *Consumer) flowKeyOf(d *delivery) flowKey {
-	return flowKey{envelope.Token(d.route.Downstream), envelope.Token(d.msg.Tenant)}
+	return flowKey{Downstream: envelope.Token(d.route.Downstream), Tenant: envelope.Token(d.msg.Tenant)}
 }
 
 // get returns the flow of that key, and makes it. It requires that mu is held.
@@ -103,13 +114,18 @@ func (s *spillway) get(key flowKey) *flow {
 	if f == nil {
 		f = &flow{
 			key:       key,
-			subject:   envelope.SpillSubject(s.c.cfg.Overflow.Stream, s.c.cfg.Durable, key.downstream, key.tenant),
-			portion:   s.portionOf(key.tenant),
+			subject:   key.Subject(s.c.cfg.Overflow.Stream, s.c.cfg.Durable),
+			portion:   s.portionOf(key.Tenant),
 			shut:      s.c.cfg.Unmanaged,
 			dry:       true,
 			idleSince: time.Now(),
 		}
 		s.flows[key] = f
+		if key.Front {
+			key.Front = false
+			f.rear = s.get(key)
+			f.rear.front = f
+		}
 	}
 	return f
 }
@@ -124,6 +140,10 @@ func (s *spillway) set(f *flow, mode flowMode) {
 		f.idleSince = time.Now()
 	}
 	f.mode = mode
+	if r := f.rear; r != nil && mode != flowCalm && r.mode == flowCalm {
+		r.dry = false          // until its lane finds that out
+		s.set(r, flowSpilling) // what is new goes behind the front
+	}
 }
 
 // A passage is where a new message goes.
@@ -206,18 +226,17 @@ func (c *Consumer) spill(f *flow, d *delivery) {
 	header := c.copyHeader(d, d.msg.Header)
 	envelope.SetAttempt(header, d.msg.Attempt, time.Time{})
 	size := copySize(d)
-	c.mover.submit(&move{
-		d: d, subject: f.subject, header: header, data: d.msg.Data, size: d.size,
-		done: func(err error) {
-			if err == nil {
-				c.ack(d, OutcomeSpill)
-			}
-			c.spillway.moved(f, size, err == nil)
-			if err != nil {
-				c.spillRefused(f, d, err)
-			}
-		},
-	})
+	m := &move{d: d, subject: f.subject, header: header, data: d.msg.Data, size: d.size}
+	m.done = func(err error) {
+		if err == nil {
+			c.ack(d, OutcomeSpill)
+		}
+		c.spillway.moved(f, size, m.stored)
+		if err != nil {
+			c.spillRefused(f, d, err)
+		}
+	}
+	c.mover.submit(m)
 }
 
 // spillRefused is for a copy that the overflow has no room for: it is delayed.
@@ -232,13 +251,14 @@ func (c *Consumer) spillRefused(f *flow, d *delivery, err error) {
 	c.pacedHandBack(d, time.Now())
 }
 
-// moved notes that a copy of f, of size, was stored, or refused.
-func (s *spillway) moved(f *flow, size int64, stored bool) {
+// moved notes that a copy of f, of size, was stored at a sequence, or, with 0, refused.
+func (s *spillway) moved(f *flow, size int64, stored uint64) {
 	s.mu.Lock()
-	s.arrive(f, size, stored)
+	s.arrive(f, size, stored > 0)
 	f.dry = false // if nothing was stored the lane finds that out, and the flow can end
-	if stored {
+	if stored > 0 {
 		f.confirmed++
+		f.last, f.lastAt = max(f.last, stored), time.Now()
 		if f.lane != nil {
 			f.lane.state.pending.Add(1) // until a message tells better
 		} else {
@@ -259,7 +279,7 @@ func (s *spillway) confirmedBy(f *flow) uint64 {
 
 // review lets a flow return that has little left. It requires that mu is held.
 func (s *spillway) review(f *flow) {
-	if f.mode != flowSpilling || f.lane == nil {
+	if f.mode != flowSpilling || f.lane == nil || f.waits() {
 		return
 	}
 	tenant, downstream, ok := f.names()
@@ -275,10 +295,18 @@ func (s *spillway) review(f *flow) {
 // names are the queue that f is the overflow of, unless its tenant's name is too long to
 // be read from its subject and no message of it was seen yet.
 func (f *flow) names() (tenant, downstream string, ok bool) {
-	tenant, ok1 := envelope.Name(f.key.tenant)
-	downstream, ok2 := envelope.Name(f.key.downstream)
+	tenant, ok1 := envelope.Name(f.key.Tenant)
+	downstream, ok2 := envelope.Name(f.key.Downstream)
 	return tenant, downstream, ok1 && ok2
 }
+
+// The server confirms a copy before the consumers of the stream know of it: it may say that
+// there is nothing until then. What it was asked for again has come, or went to another
+// process.
+const (
+	unseenAgain = 20 * time.Millisecond
+	unseenFor   = time.Second
+)
 
 // empty notes that the lane of f asked, when asked copies had been confirmed, and there
 // was nothing. What was stored since may be there now.
@@ -289,9 +317,18 @@ func (s *spillway) empty(f *flow, asked uint64) {
 		f.lane.wake()
 		return
 	}
-	f.dry = true
+	if now := time.Now(); f.seen < f.last && now.Sub(f.lastAt) < unseenFor {
+		f.notBefore = now.Add(unseenAgain)
+		s.mu.Unlock()
+		s.c.alarms.after(unseenAgain, func() { s.serve(f) })
+		return
+	}
+	f.dry, f.away = true, 0
 	f.lane.state.pending.Store(0)
-	if f.unconfirmed > 0 || f.mode == flowCalm {
+	if f.waits() {
+		f.dry = false // it is to be asked again, behind what goes before it
+	}
+	if f.unconfirmed > 0 || f.mode == flowCalm || f.waits() {
 		s.mu.Unlock()
 		return
 	}

@@ -6,7 +6,7 @@ import "time"
 // too many lanes f stands in line.
 func (s *spillway) serve(f *flow) {
 	s.mu.Lock()
-	if f.dry || s.start == nil {
+	if f.dry || f.waits() || s.start == nil {
 		s.mu.Unlock()
 		return
 	}
@@ -55,7 +55,7 @@ func (s *spillway) grant() {
 // hold places of the main lane until f has its turn again.
 func (s *spillway) ended(f *flow) {
 	s.mu.Lock()
-	f.granted, f.leaving, f.since, f.stop = false, false, time.Time{}, nil
+	f.granted, f.leaving, f.asking, f.since, f.stop = false, false, false, time.Time{}, nil
 	delete(s.running, f)
 	more := !f.dry
 	f.releasing = f.mode == flowReturning && s.start != nil // else a drain takes care of it
@@ -81,7 +81,7 @@ func (s *spillway) tidy(now time.Time) {
 	var stops []func()
 	waiting := s.short()
 	for _, f := range s.flows {
-		idle := f.mode == flowCalm && f.dry && now.Sub(f.idleSince) > flowIdle
+		idle := f.mode == flowCalm && f.dry && f.front == nil && now.Sub(f.idleSince) > flowIdle
 		switch {
 		case f.leaving:
 		case f.granted && (idle || waiting > 0 && now.Sub(f.since) > s.quantum()):
@@ -105,7 +105,7 @@ func (s *spillway) yield() (stops []func()) {
 		if waiting <= 0 {
 			break
 		}
-		if f.mode == flowCalm && f.dry && !f.leaving {
+		if (f.mode == flowCalm && f.dry || f.waits()) && !f.leaving {
 			stops = append(stops, f.leave())
 			waiting--
 		}

@@ -3,6 +3,7 @@ package envelope
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 )
 
@@ -35,26 +36,49 @@ func DeadLetterSubject(deadLetter, durable, tenant string) string {
 // SpillSubjects is where the overflow of all queues of a durable goes.
 func SpillSubjects(overflow, durable string) string { return overflow + "." + durable + ".spill.>" }
 
-// SpillSubject is where the overflow of one queue goes, that of a tenant for a
-// downstream, both given as tokens.
-func SpillSubject(overflow, durable, downstream, tenant string) string {
-	return overflow + "." + durable + ".spill." + downstream + "." + tenant
+// A Spill is the overflow of one queue, that of a tenant for a downstream, both given as
+// tokens; or its front, which holds what is older than all of the rest.
+type Spill struct {
+	Downstream, Tenant string
+	Front              bool
 }
 
-// ParseSpillSubject is the inverse of SpillSubject.
-func ParseSpillSubject(overflow, durable, subject string) (downstream, tenant string, ok bool) {
+// frontToken is the last of the subject of a front, behind the tenant.
+const frontToken = "front"
+
+// tokens are the end of the subject.
+func (s Spill) tokens() string {
+	tokens := s.Downstream + "." + s.Tenant
+	if s.Front {
+		tokens += "." + frontToken
+	}
+	return tokens
+}
+
+// Subject is where the copies go.
+func (s Spill) Subject(overflow, durable string) string {
+	return overflow + "." + durable + ".spill." + s.tokens()
+}
+
+// ParseSpillSubject is the inverse of [Spill.Subject].
+func ParseSpillSubject(overflow, durable, subject string) (s Spill, ok bool) {
 	rest, ok := strings.CutPrefix(subject, overflow+"."+durable+".spill.")
 	if !ok {
-		return "", "", false
+		return Spill{}, false
 	}
-	downstream, tenant, ok = strings.Cut(rest, ".")
-	return downstream, tenant, ok && downstream != "" && tenant != "" && !strings.Contains(tenant, ".")
+	tokens := strings.Split(rest, ".")
+	s.Front = len(tokens) == 3 && tokens[2] == frontToken
+	if len(tokens) != 2 && !s.Front || slices.Contains(tokens, "") {
+		return Spill{}, false
+	}
+	s.Downstream, s.Tenant = tokens[0], tokens[1]
+	return s, true
 }
 
-// SpillConsumer names the consumer of one queue's overflow. Tokens may be long and the
-// names of consumers may not, so it is their hash.
-func SpillConsumer(durable, downstream, tenant string) string {
-	sum := sha256.Sum256([]byte(downstream + "." + tenant))
+// Consumer names the consumer of the copies. Tokens may be long and the names of consumers
+// may not, so it is their hash.
+func (s Spill) Consumer(durable string) string {
+	sum := sha256.Sum256([]byte(s.tokens()))
 	return durable + "_spill_" + hex.EncodeToString(sum[:12])
 }
 

@@ -128,3 +128,37 @@ func checkTokens(t failer, a, b string) {
 func isHostile(r rune) bool {
 	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_%", r)
 }
+
+func TestTheSubjectOfAnOverflowTellsWhoseItIs(t *testing.T) {
+	seen := make(map[string]envelope.Spill)
+	consumers := make(map[string]envelope.Spill)
+	for _, s := range []envelope.Spill{
+		{Downstream: "billing", Tenant: "acme"},
+		{Downstream: "billing", Tenant: "acme", Front: true},
+		{Downstream: "billing", Tenant: "front"},
+		{Downstream: "billing", Tenant: "front", Front: true},
+		{Downstream: "front", Tenant: "front"},
+		{Downstream: envelope.Token("a.b"), Tenant: envelope.Token("")},
+	} {
+		subject := s.Subject("JOBS_OVERFLOW", "worker")
+		if got, ok := envelope.ParseSpillSubject("JOBS_OVERFLOW", "worker", subject); !ok || got != s {
+			t.Errorf("%s is of %+v (%t), want %+v", subject, got, ok, s)
+		}
+		if other, ok := seen[subject]; ok {
+			t.Errorf("%+v and %+v have the subject %s", s, other, subject)
+		}
+		if other, ok := consumers[s.Consumer("worker")]; ok {
+			t.Errorf("%+v and %+v have the same consumer", s, other)
+		}
+		seen[subject], consumers[s.Consumer("worker")] = s, s
+	}
+	for _, subject := range []string{
+		"JOBS_OVERFLOW.worker.spill.billing", "JOBS_OVERFLOW.worker.spill.billing.", "JOBS_OVERFLOW.worker.spill..acme",
+		"JOBS_OVERFLOW.worker.spill.billing.acme.back", "JOBS_OVERFLOW.worker.spill.billing.acme.front.front",
+		"JOBS_OVERFLOW.worker.retry", "JOBS_OVERFLOW.another.spill.billing.acme", "",
+	} {
+		if s, ok := envelope.ParseSpillSubject("JOBS_OVERFLOW", "worker", subject); ok {
+			t.Errorf("%q is taken for that of %+v", subject, s)
+		}
+	}
+}

@@ -35,17 +35,20 @@ func readOverflow(ctx context.Context, js jetstream.JetStream, cfg Config) (Over
 		return Overflow{}, fmt.Errorf("count the subjects of stream %s: %w", cfg.Overflow, err)
 	}
 	c := newCounter(cfg.Tenants)
+	queues := make(map[envelope.Spill]struct{}, len(info.State.Subjects))
 	for subject, n := range info.State.Subjects {
-		_, token, ok := envelope.ParseSpillSubject(cfg.Overflow, cfg.Durable, subject)
+		spill, ok := envelope.ParseSpillSubject(cfg.Overflow, cfg.Durable, subject)
 		if !ok {
 			continue
 		}
-		tenant, ok := envelope.Name(token)
+		tenant, ok := envelope.Name(spill.Tenant)
 		if !ok {
-			tenant = token // of a name too long to be read from its subject
+			tenant = spill.Tenant // of a name too long to be read from its subject
 		}
 		c.add(tenant, n)
+		spill.Front = false
+		queues[spill] = struct{}{}
 	}
 	t := c.tenants("")
-	return Overflow{Messages: t.Counted, Queues: len(info.State.Subjects), Tenants: t.Counts, Other: t.Other + t.Unknown}, nil
+	return Overflow{Messages: t.Counted, Queues: len(queues), Tenants: t.Counts, Other: t.Other + t.Unknown}, nil
 }

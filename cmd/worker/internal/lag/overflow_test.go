@@ -14,12 +14,17 @@ import (
 func TestOverflowIsToldByTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, jetstream.LimitsPolicy)
-		for queue, n := range map[[2]string]int{{"billing", "acme"}: 3, {"mail", "acme"}: 2, {"billing", envelope.Token("a b")}: 1} {
+		for spill, n := range map[envelope.Spill]int{
+			{Downstream: "billing", Tenant: "acme"}:                3,
+			{Downstream: "mail", Tenant: "acme"}:                   1,
+			{Downstream: "mail", Tenant: "acme", Front: true}:      1,
+			{Downstream: "billing", Tenant: envelope.Token("a b")}: 1,
+		} {
 			for range n {
-				h.publish(envelope.SpillSubject("JOBS_OVERFLOW", "worker", queue[0], queue[1]), nil)
+				h.publish(spill.Subject("JOBS_OVERFLOW", "worker"), nil)
 			}
 		}
-		h.publish(envelope.SpillSubject("JOBS_OVERFLOW", "another", "billing", "acme"), nil)
+		h.publish(envelope.Spill{Downstream: "billing", Tenant: "acme"}.Subject("JOBS_OVERFLOW", "another"), nil)
 		r := h.read(lag.Config{})
 		want := []lag.TenantCount{{Tenant: "acme", Messages: 5}, {Tenant: "a b", Messages: 1}}
 		if o := r.Overflow; o.Messages != 6 || o.Queues != 3 || !slices.Equal(o.Tenants, want) || o.Missing != "" {
