@@ -98,11 +98,11 @@ func split(err error) (problems strictyaml.Problems, others []error) {
 	if err == nil {
 		return nil, nil
 	}
-	if found, ok := err.(strictyaml.Problems); ok {
+	if found, ok := err.(strictyaml.Problems); ok { //nolint:errorlint // what wraps it is looked at below
 		return found, nil
 	}
 	var within []error
-	switch wrapper := err.(type) {
+	switch wrapper := err.(type) { //nolint:errorlint // one wrapper after another
 	case interface{ Unwrap() []error }:
 		within = wrapper.Unwrap()
 	case interface{ Unwrap() error }:
