@@ -1,6 +1,9 @@
 package consumer
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // waits reports whether f has to wait for what goes before it. It requires that mu is held.
 func (f *flow) waits() bool {
@@ -45,27 +48,42 @@ func (s *spillway) cleared(f *flow) {
 func (s *spillway) whereabouts(f *flow) whereabouts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := whereabouts{rear: f, overflows: f.mode != flowCalm, rearAway: f.away > 0}
+	w := whereabouts{rear: f, front: f.front, overflows: f.mode != flowCalm, rearAway: f.away > 0}
 	w.frontAway = f.front != nil && f.front.away > 0
 	return w
 }
 
-// toFront counts d as on its way to the front of f, and returns that. It returns nil if d
-// cannot go there.
-func (s *spillway) toFront(f *flow, d *delivery) *flow {
+// behindOf takes what waits behind the overflow of f, which goes there: it comes back now
+// only when that does. It stays if there is no room for all of it.
+func (s *spillway) behindOf(f *flow) []*delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.mode != flowReturning || f.shut || !s.roomFor(f, f.behind...) {
+		return nil
+	}
+	behind := f.behind
+	f.behind = nil
+	s.set(f, flowSpilling)
+	s.depart(f, behind...)
+	return behind
+}
+
+// toFront counts ds as on their way to the front of f, and returns that. It takes all or,
+// with nil, none: what is older must not go where what is newer cannot follow.
+func (s *spillway) toFront(f *flow, ds []*delivery) *flow {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := f.key
 	key.Front = true
 	front := s.get(key)
 	front.idleSince = time.Now()
-	if f.shut || front.shut || !s.c.movable(d) || !s.roomFor(front, d) {
+	if f.shut || front.shut || !s.roomFor(front, ds...) || slices.ContainsFunc(ds, func(d *delivery) bool { return !s.c.movable(d) }) {
 		return nil
 	}
 	front.clearing = f.clearing
 	if front.mode == flowCalm {
 		s.set(front, flowSpilling)
 	}
-	s.depart(front, d)
+	s.depart(front, ds...)
 	return front
 }

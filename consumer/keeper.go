@@ -294,6 +294,9 @@ func (k *keeper) incarnation(stream string, created time.Time) {
 	}
 	k.c.log.Warn("the stream was deleted and made again; what is held of the old one is finished, but cannot be acknowledged", "stream", stream)
 	k.c.leases.void(stream, created)
+	if stream == k.c.cfg.Overflow.Stream {
+		k.c.spillway.reborn()
+	}
 }
 
 // floor returns up to where all is done, if it is known: a consumer that was deleted

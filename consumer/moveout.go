@@ -15,40 +15,42 @@ func (c *Consumer) moveOut(b blockedQueue, now time.Time) {
 		return
 	}
 	defer c.spillway.cleared(f)
-	w := c.spillway.whereabouts(f)
 	taken := c.queues.Take(b.tenant, b.downstream)
-	exits := w.exits(taken)
-	for _, from := range []*flow{front, f} {
-		n := 0
-		for i, d := range taken {
-			if exits[i] == exitBack && d.lane.flow == from {
-				n++
-			}
+	exits := c.spillway.whereabouts(f).exits(taken)
+	var ahead []*delivery
+	back := make(map[*flow]int)
+	for i, d := range taken {
+		switch exits[i] {
+		case exitFront:
+			ahead = append(ahead, d)
+		case exitBack:
+			back[d.lane.flow]++
+		case exitStay, exitShed:
 		}
-		if n > 0 {
-			c.spillway.handedBack(from, n, now)
+	}
+	if len(ahead) > 0 {
+		if front = c.spillway.toFront(f, ahead); front == nil {
+			clear(exits) // all of it stays
+			clear(back)
 		}
+	}
+	for from, n := range back {
+		c.spillway.handedBack(from, n, now)
 	}
 	for i, d := range taken {
 		switch exits[i] {
 		case exitStay:
 			c.putBack(d, now)
 		case exitBack:
-			c.handBack(d, handBackDelay, OutcomeHandBack)
+			c.giveBack(d)
 		case exitFront:
-			c.moveAhead(f, d, now)
+			c.spill(front, d)
 		case exitShed:
 			c.shed(d, now)
 		}
 	}
-}
-
-// moveAhead moves d to the front of f. If that does not take it, it stays.
-func (c *Consumer) moveAhead(f *flow, d *delivery, now time.Time) {
-	if front := c.spillway.toFront(f, d); front != nil {
-		c.spill(front, d)
-	} else {
-		c.putBack(d, now)
+	for _, d := range c.spillway.behindOf(f) {
+		c.spill(f, d)
 	}
 }
 
@@ -71,9 +73,9 @@ const (
 
 // whereabouts are where the overflow of a queue is.
 type whereabouts struct {
-	rear                *flow
-	overflows           bool // there is something in either
-	rearAway, frontAway bool // something was handed back there and has not come again
+	rear, front         *flow // front may be nil
+	overflows           bool  // there is something in either
+	rearAway, frontAway bool  // something was handed back there and has not come again
 }
 
 // exits decides where taken, which is a queue, goes so that it comes back in its order: first
@@ -100,7 +102,7 @@ func (w whereabouts) exits(taken []*delivery) []exit {
 			newer = true
 			exits[i] = exitBack
 		case d.lane.kind == LaneOverflow:
-			stays = stays || often
+			stays = stays || often && d.lane.flow == w.front
 			exits[i] = exitBack
 			continue
 		default:
@@ -112,7 +114,7 @@ func (w whereabouts) exits(taken []*delivery) []exit {
 		}
 	}
 	for i, d := range taken {
-		if stays && d.lane.kind == LaneOverflow && d.lane.flow != w.rear {
+		if stays && d.lane.flow != nil && d.lane.flow == w.front {
 			exits[i] = exitStay
 		}
 	}

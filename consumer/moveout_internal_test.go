@@ -56,7 +56,7 @@ func TestAQueueThatIsMovedOutComesBackInItsOrder(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			test.w.rear = rear
+			test.w.rear, test.w.front = rear, front
 			if got := test.w.exits(test.taken); !slices.Equal(got, test.want) {
 				t.Errorf("they go %v, want %v", got, test.want)
 			}
@@ -118,7 +118,7 @@ func TestNothingOfAnOverflowIsAskedForBeforeItsFrontIsEmpty(t *testing.T) {
 		s := newSpiller(t, nil)
 		f := s.flow(flowSpilling)
 		f.lane = s.newOverflowLane(f)
-		front := s.spillway.toFront(f, s.message(3))
+		front := s.spillway.toFront(f, []*delivery{s.message(3)})
 		if front == nil {
 			t.Fatal("it has no front")
 		}
@@ -140,6 +140,117 @@ func TestNothingOfAnOverflowIsAskedForBeforeItsFrontIsEmpty(t *testing.T) {
 		s.spillway.empty(front, front.confirmed)
 		if _, reason := s.spillway.room(f); reason != "" {
 			t.Errorf("the rest is not asked for when the front is empty: %s", reason)
+		}
+	})
+}
+
+// queue puts ds into the queue of tenant a, whose downstream is closed.
+func (s *spiller) queue(ds ...*delivery) {
+	s.Helper()
+	for _, d := range ds {
+		d.size = 1
+		if err := s.queues.PutAt(time.Now(), "a", d.route.Downstream, d, 1); err != nil {
+			s.Fatal(err)
+		}
+	}
+	s.queues.SetOpen(ds[0].route.Downstream, false)
+}
+
+// out moves the queue of tenant a out, and returns what is left of it.
+func (s *spiller) out() (left []uint64) {
+	downstream := s.message(1).route.Downstream
+	s.moveOut(blockedQueue{tenant: "a", downstream: downstream}, time.Now())
+	for _, d := range s.queues.Take("a", downstream) {
+		left = append(left, d.source.sequence)
+	}
+	return left
+}
+
+func TestAllOfAQueueStaysIfTheFrontDoesNotTakeAllThatHasToGoThere(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		but  func(s *spiller, ds []*delivery)
+	}{
+		{"the tenant's share ends halfway", func(s *spiller, ds []*delivery) { s.spillway.limit = 3 * copySize(ds[0]) }},
+		{"one cannot be copied", func(s *spiller, ds []*delivery) { ds[1].msg.Data = make([]byte, 1<<20) }},
+		{"what came from the front could be handed back", func(s *spiller, ds []*delivery) {
+			s.spillway.limit = 1
+			s.spillway.mu.Lock()
+			front := s.spillway.get(flowKey{Downstream: "default", Tenant: "a", Front: true})
+			s.spillway.mu.Unlock()
+			front.lane = s.newOverflowLane(front)
+			ds[0].lane = front.lane
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSpiller(t, nil)
+				defer s.alarms.stop()
+				s.flow(flowSpilling)
+				ds := []*delivery{s.message(1), s.message(2), s.message(3)}
+				test.but(s, ds)
+				s.queue(ds...)
+				if left, want := s.out(), []uint64{1, 2, 3}; !slices.Equal(left, want) {
+					t.Errorf("%v stay, want %v; %v are moved", left, want, s.moving())
+				}
+			})
+		})
+	}
+}
+
+func TestWhatWaitsBehindAnOverflowThatReturnsIsMovedOutToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSpiller(t, nil)
+		defer s.alarms.stop()
+		f := s.flow(flowReturning, s.message(11), s.message(12))
+		f.lane = s.newOverflowLane(f)
+		s.queue(s.message(1), s.message(2))
+		left := s.out()
+		if moving, want := s.moving(), []uint64{1, 2, 11, 12}; !slices.Equal(moving, want) || len(left) > 0 {
+			t.Errorf("%v are moved, want %v; %v stay", moving, want, left)
+		}
+	})
+}
+
+// As after a deploy that names the downstream of a route anew.
+func TestWhatCameFromTheOverflowOfAnotherQueueGoesBackThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSpiller(t, nil)
+		defer s.alarms.stop()
+		s.spillway.mu.Lock()
+		other := s.spillway.get(flowKey{Downstream: "old", Tenant: "a"})
+		s.spillway.mu.Unlock()
+		other.lane = s.newOverflowLane(other)
+		d := s.message(1)
+		d.lane = other.lane
+		s.queue(d)
+		if left := s.out(); len(left) > 0 || !d.settled.Load() {
+			t.Errorf("%v stay", left)
+		}
+		if other.dry || other.mode != flowSpilling {
+			t.Error("its flow does not know")
+		}
+	})
+}
+
+func TestAStreamOfOverflowThatIsMadeAgainBeginsWithoutMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSpiller(t, nil)
+		defer s.alarms.stop()
+		f := s.flow(flowSpilling)
+		f.lane = s.newOverflowLane(f)
+		back := s.message(500)
+		back.lane = f.lane
+		s.spillway.arrived(back)
+		s.keeper.incarnation(f.lane.stream, time.Now())
+		s.keeper.incarnation(f.lane.stream, time.Now().Add(time.Second))
+		s.spillway.mu.Lock()
+		s.spillway.depart(f, s.message(1))
+		s.spillway.mu.Unlock()
+		s.spillway.moved(f, copySize(s.message(1)), 1)
+		s.spillway.empty(f, f.confirmed)
+		if f.mode == flowCalm {
+			t.Error("it is taken for empty while its first copy has not come back")
 		}
 	})
 }

@@ -197,6 +197,15 @@ func (s *spillway) asked(f *flow) {
 	s.mu.Unlock()
 }
 
+// reborn forgets which copies were stored and came back: their stream is another now.
+func (s *spillway) reborn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.flows {
+		f.last, f.seen, f.away = 0, 0, 0
+	}
+}
+
 // room returns what the queue of f takes now, and why nothing if that is so.
 func (s *spillway) room(f *flow) (tenants.Room, PauseReason) {
 	s.mu.Lock()

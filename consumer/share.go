@@ -120,13 +120,16 @@ func (s *spillway) forget(f *flow) {
 	}
 }
 
-// roomFor reports whether the overflow takes a copy of d more, of f. It requires that mu is
+// roomFor reports whether the overflow takes copies of ds more, of f. It requires that mu is
 // held.
-func (s *spillway) roomFor(f *flow, d *delivery) bool {
+func (s *spillway) roomFor(f *flow, ds ...*delivery) bool {
 	if s.limit <= 0 {
 		return true
 	}
-	used, has, size := s.volume.bytes.Load(), f.portion.bytes.Load(), copySize(d)
+	used, has, size := s.volume.bytes.Load(), f.portion.bytes.Load(), int64(0)
+	for _, d := range ds {
+		size += copySize(d)
+	}
 	return mayStore(s.limit, used, has, size, false) || s.c.pressed() && mayStore(s.limit, used, has, size, true)
 }
 
