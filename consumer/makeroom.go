@@ -55,9 +55,9 @@ func (c *Consumer) blockedQueues() []blockedQueue {
 		}
 		for downstream, q := range stat.Classes() {
 			switch q.Waits {
-			case tenants.WaitPaused, tenants.WaitCap, tenants.WaitRate, tenants.WaitDelayed, tenants.WaitClosed:
+			case tenants.WaitPaused, tenants.WaitRate, tenants.WaitDelayed, tenants.WaitClosed:
 				all = append(all, blockedQueue{tenant, downstream, q.Queued, q.Bytes})
-			case "", tenants.WaitLimit, tenants.WaitTurn, tenants.WaitWorker:
+			case "", tenants.WaitCap, tenants.WaitLimit, tenants.WaitTurn, tenants.WaitWorker: // it goes on
 			}
 		}
 	}

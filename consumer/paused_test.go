@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -102,5 +103,42 @@ func TestASuspectOfAPausedTenantWaitsWithTheRest(t *testing.T) {
 		if n := len(h.all()); n != 1 {
 			t.Errorf("it ran %d times, want once", n)
 		}
+	})
+}
+
+// At any moment a tenant that runs as many as it may is blocked like them.
+func TestATenantAtItsCapFlowsBesideThoseThatArePaused(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r, o := newRig(t), newOrder(takes(time.Millisecond))
+		p := r.process(config(t, func(cfg *consumer.Config) {
+			cfg.Workers, cfg.Tenants.MaxInFlight = 4, 1
+			cfg.Buffer.Messages = 512
+		}), o)
+		awaitRunning(t, p)
+		sent, done := 0, 0 // of the one that is not paused, in time
+		for range 4 {
+			for k := range 10 {
+				r.flood(fmt.Sprint("t", k), 100)
+				p.set(fmt.Sprint("t", k), paused(), 0)
+			}
+			time.Sleep(5 * time.Second)
+			was := o.handled()
+			for range 20 { // as much as it can do
+				for range 50 {
+					r.publish("jobs.flows.x", fmt.Sprint("flows-", sent))
+					sent++
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			done += o.handled() - was
+			for k := range 10 {
+				p.set(fmt.Sprint("t", k), resumed(), 0)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if done < 2000 {
+			t.Errorf("%d of 4,000 messages were handled in their time", done)
+		}
+		eventually(t, 30*time.Minute, "all are handled", r.nothingLeft)
 	})
 }

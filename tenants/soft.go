@@ -71,7 +71,25 @@ type room struct {
 
 // roomOf returns what q takes at present.
 func (s *scheduler) roomOf(q *queue) room {
-	return s.roomIn(q.tenant.limits, q.tenant.cost, q.class, s.ready(q))
+	t := q.tenant
+	r := s.roomIn(t.limits, t.cost, q.class, s.ready(q))
+	if r.limited && t.atCap() && s.flows(q) { // blocked for a moment, at any moment
+		r.raise(t.limits, s.soon(t))
+	}
+	return r
+}
+
+// flows reports that what q waits for are runs of its own tenant.
+func (s *scheduler) flows(q *queue) bool {
+	return q.class.left != 0 && !q.tenant.limits.paused && !q.tenant.dry && !s.delayed.has(q.id)
+}
+
+// soon is how many items of a tenant with a cap run within softGrace, one at least.
+func (s *scheduler) soon(t *tenant) int {
+	if t.cost == 0 {
+		return 1
+	}
+	return int(math.Ceil(min(float64(t.limits.cap)/t.cost*softGrace, math.MaxInt32/2)))
 }
 
 // roomIn returns what a queue of c takes, whose tenant has the limits l and the mean service
@@ -104,6 +122,13 @@ func (r *room) lower(high int) {
 	if high < r.high {
 		r.high, r.limited = high, true
 	}
+}
+
+// raise lets r take items at least, and as large a part of the bytes, within the marks.
+func (r *room) raise(l *limits, items int) {
+	items = min(items, l.high)
+	r.high = max(r.high, items)
+	r.highBytes = max(r.highBytes, int64(float64(l.highBytes)*float64(items)/float64(l.high)))
 }
 
 // low returns the low marks of q that go with r: in proportion to the high ones.
