@@ -10,23 +10,22 @@ func (f *flow) waits() bool {
 	return f.clearing || f.front != nil && f.front.mode != flowCalm && !f.front.shut
 }
 
-// clear begins to move the queue of key out of the way, and returns its flow, and the front
-// of that if it has one. Until cleared is called their lanes ask for nothing. It returns false
-// while one does: then it is to be tried again.
-func (s *spillway) clear(key flowKey) (f, front *flow, ok bool) {
+// clear begins to move the queue of key out of the way, and returns its flow. Until cleared
+// is called its lane and that of its front ask for nothing. It returns false while one does:
+// then it is to be tried again.
+func (s *spillway) clear(key flowKey) (f *flow, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f = s.get(key)
 	f.idleSince = time.Now() // it is not forgotten meanwhile
-	front = f.front
-	if f.asking || f.releasing || front != nil && front.asking {
-		return nil, nil, false
+	if f.asking || f.releasing || f.front != nil && f.front.asking {
+		return nil, false
 	}
 	f.clearing = true
-	if front != nil {
-		front.clearing = true
+	if f.front != nil {
+		f.front.clearing = true
 	}
-	return f, front, true
+	return f, true
 }
 
 // cleared ends what clear began.

@@ -10,7 +10,7 @@ import (
 // moveOut takes a queue out of the way, so that it comes back in its order. It does nothing
 // while the lane of its overflow is about to bring more.
 func (c *Consumer) moveOut(b blockedQueue, now time.Time) {
-	f, front, ok := c.spillway.clear(flowKey{Downstream: envelope.Token(b.downstream), Tenant: envelope.Token(b.tenant)})
+	f, ok := c.spillway.clear(flowKey{Downstream: envelope.Token(b.downstream), Tenant: envelope.Token(b.tenant)})
 	if !ok {
 		return
 	}
@@ -28,6 +28,7 @@ func (c *Consumer) moveOut(b blockedQueue, now time.Time) {
 		case exitStay, exitShed:
 		}
 	}
+	var front *flow
 	if len(ahead) > 0 {
 		if front = c.spillway.toFront(f, ahead); front == nil {
 			clear(exits) // all of it stays
