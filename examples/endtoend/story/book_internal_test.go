@@ -94,3 +94,14 @@ func TestATerminalOf80By24ShowsAll(t *testing.T) {
 		}
 	}
 }
+
+func TestASceneThatIsNotCompleteIsNotJudged(t *testing.T) {
+	for _, scene := range Scenes() {
+		if got := patterns(scene, track{}, new(book)); len(got) != 0 {
+			t.Errorf("%v: %+v", scene, got)
+		}
+		if got := patterns(scene, track{complete: true}, new(book)); len(got) == 0 {
+			t.Errorf("%v was complete and is not judged", scene)
+		}
+	}
+}

@@ -136,9 +136,11 @@ func (st *stage) playScene(ctx context.Context, scene Scene) error {
 			return err
 		}
 	}
-	if err := st.clients.play(ctx, scene, st.cfg.Scene); err != nil {
+	late, err := st.clients.play(ctx, scene, st.cfg.Scene)
+	if err != nil {
 		return err
 	}
+	st.late = max(st.late, late)
 	if ctx.Err() == nil {
 		st.watch.complete()
 	}

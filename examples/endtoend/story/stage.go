@@ -24,6 +24,7 @@ type stage struct {
 	consumer *consumer.Consumer
 	watch    *watch
 	teller   teller
+	late     time.Duration // the worst of all scenes; for who plays, and the summary after that
 }
 
 func newStage(ctx context.Context, c Config) (*stage, error) {

@@ -40,21 +40,27 @@ func heap() uint64 {
 }
 
 // What each scene must show: nothing here is a time. A machine that others use as much as
-// the story does cannot show all of it, so one of three runs must; nothing is lost in any.
+// the story does cannot show all of it, so one of three runs must, unless each says that the
+// machine was too busy; nothing is lost in any.
 func TestEachSceneShowsItsPatternAndNothingIsLost(t *testing.T) {
 	t.Parallel() // it mostly waits
-	var missed []string
+	busy := true
 	for range 3 {
-		if missed = playStory(t); len(missed) == 0 {
+		s, missed := playStory(t)
+		if len(missed) == 0 {
 			return
 		}
-		t.Logf("not shown:\n%s", strings.Join(missed, "\n"))
+		busy = busy && s.Busy()
+		t.Logf("not shown, requests up to %v late:\n%s", s.Late, strings.Join(missed, "\n"))
 	}
-	t.Errorf("three runs did not show their patterns, the last one not\n%s", strings.Join(missed, "\n"))
+	if t.Failed() || !busy {
+		t.Fatal("none of three runs showed all of its patterns")
+	}
+	t.Skip("the machine was too busy for patterns; nothing was lost")
 }
 
 // playStory plays the story once, and returns which patterns it did not show.
-func playStory(t *testing.T) (missed []string) {
+func playStory(t *testing.T) (s *story.Summary, missed []string) {
 	t.Helper()
 	cfg := config(t, 4200*time.Millisecond)
 	var once sync.Once
@@ -94,40 +100,59 @@ func playStory(t *testing.T) (missed []string) {
 	if t.Failed() {
 		t.Logf("\n%s", &text)
 	}
-	return missed
+	return s, missed
 }
 
+// How much waits when the story is cut short is up to the machine. So one of three runs must
+// leave something, and the account must be right in each.
 func TestAStoryThatIsCutShortLeavesTheRestInJetStream(t *testing.T) {
 	t.Parallel() // it mostly waits
+	for range 3 {
+		if a := cutStoryShort(t); a.Waiting > 0 {
+			return
+		}
+	}
+	t.Error("three runs left nothing in JetStream")
+}
+
+// cutStoryShort plays the story until much overflows, or jobs fail and are to be done again.
+func cutStoryShort(t *testing.T) story.Account {
+	t.Helper()
 	cfg := config(t, 4200*time.Millisecond)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var lines bytes.Buffer
 	show := story.Lines(&lines)
+	cut := story.Normal
 	cfg.Show = func(m story.Moment) {
 		show(m)
+		enough := m.Scene == story.SlowDownstream && m.Failed > 0
 		for _, tenant := range m.Tenants {
-			if tenant.Overflow > 50 { // more than comes back before it stops
-				cancel()
-			}
+			enough = enough || tenant.Overflow > 50 // more than comes back before it stops
+		}
+		if enough && ctx.Err() == nil {
+			cut = m.Scene
+			cancel()
 		}
 	}
 	s, err := story.Run(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := s.Account; a.Waiting == 0 || a.Lost != 0 || a.Done+a.Waiting+a.Dead != a.Accepted {
+	if a := s.Account; a.Accepted == 0 || a.Lost != 0 || a.Done+a.Waiting+a.Dead != a.Accepted {
 		t.Errorf("account is %+v", a)
 	}
 	for _, p := range s.Patterns {
-		if p.Scene != story.Normal {
-			t.Errorf("a scene that was cut short is judged: %+v", p)
+		if p.Scene > cut {
+			t.Errorf("a scene that was not played is judged: %+v", p)
 		}
 	}
-	for _, want := range []string{"NORMAL", "SPIKE", "draining"} {
+	for _, want := range []string{"NORMAL", "draining"} {
 		if !strings.Contains(lines.String(), want) {
 			t.Errorf("no %q in\n%s", want, &lines)
 		}
 	}
+	return s.Account
 }
 
 func TestMistakesAreTold(t *testing.T) {

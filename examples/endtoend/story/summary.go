@@ -14,7 +14,15 @@ type Summary struct {
 	Tenants  []TenantSummary
 	Account  Account
 	Scene    time.Duration // how long each was; those below LeastJudged are not judged
+	Late     time.Duration // how late one request in a hundred was sent, in the worst scene
 }
+
+// Busy reports whether the machine was too busy to send the tenants' requests when they were
+// due. Then it is too busy for the rest of the story as well, and patterns that do not show
+// tell of it, not of the worker.
+func (s *Summary) Busy() bool { return s.Late > mostLate }
+
+const mostLate = 20 * time.Millisecond
 
 // TenantSummary is one tenant over all scenes.
 type TenantSummary struct {
@@ -25,7 +33,7 @@ type TenantSummary struct {
 
 // summary requires that the worker has ended.
 func (st *stage) summary(ctx context.Context) (*Summary, error) {
-	s := &Summary{Scene: st.cfg.Scene}
+	s := &Summary{Scene: st.cfg.Scene, Late: st.late}
 	for _, scene := range Scenes() {
 		s.Patterns = append(s.Patterns, patterns(scene, st.watch.seen(scene), st.book)...)
 	}
@@ -58,6 +66,10 @@ func (s *Summary) WriteText(w io.Writer) error {
 	}
 	if len(s.Patterns) > 0 && s.Scene < LeastJudged {
 		p("Not judged: scenes of %v are too short, they must have %v.", s.Scene, LeastJudged)
+	}
+	if s.Busy() {
+		p("This machine was busy: requests were sent up to %s late. What is not as", brief(s.Late))
+		p("expected may be because of that.")
 	}
 	p("")
 	p("%-10s %7s %8s %7s %7s %17s %8s %8s", "TENANT", "POSTED", "ACCEPTED", "503", "DONE", "WAIT p99: normal", "spike", "slow")

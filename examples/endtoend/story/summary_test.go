@@ -39,7 +39,7 @@ func TestASummaryFitsInto80Columns(t *testing.T) {
 	lost := long()
 	lost.Account.Lost = 12
 	short := long()
-	short.Scene = time.Second / 3
+	short.Scene, short.Late = time.Second/3, time.Hour
 	for _, s := range []*story.Summary{long(), lost, short} {
 		for line := range strings.Lines(text(t, s)) {
 			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
@@ -69,6 +69,18 @@ func TestAMomentFitsInto80ColumnsAnd20Rows(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestABusyMachineIsTold(t *testing.T) {
+	s := long()
+	s.Late = 20 * time.Millisecond
+	if got := text(t, s); s.Busy() || strings.Contains(got, "busy") {
+		t.Errorf("of 20 ms:\n%s", got)
+	}
+	s.Late++
+	if got := text(t, s); !s.Busy() || !strings.Contains(got, "This machine was busy: requests were sent up to 20ms late.") {
+		t.Errorf("of a little more:\n%s", got)
 	}
 }
 

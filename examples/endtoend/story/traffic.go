@@ -35,24 +35,26 @@ func newTransport(connections int) *http.Transport {
 	return &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections}
 }
 
-// play posts what is posted in a scene of that length, until it is over or ctx ends. The
-// flooder and the quiet tenants have schedules of their own.
-func (c *clients) play(ctx context.Context, s Scene, length time.Duration) error {
+// play posts what is posted in a scene of that length, until it is over or ctx ends, and
+// returns how late one request in a hundred was sent. The flooder and the quiet tenants have
+// schedules of their own.
+func (c *clients) play(ctx context.Context, s Scene, length time.Duration) (late time.Duration, err error) {
 	flood, err := load.New(c.config(s.stages(length), flooder))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	rate := quietRate * float64(len(quiet()))
 	others, err := load.New(c.config([]load.Stage{{From: rate, To: rate, For: length}}, quiet()...))
 	if err != nil {
-		return err
+		return 0, err
 	}
+	var lates [2]time.Duration
 	var both sync.WaitGroup
-	for _, r := range []*load.Runner{flood, others} {
-		both.Go(func() { r.Run(ctx, load.Func(c.post)) })
+	for i, r := range []*load.Runner{flood, others} {
+		both.Go(func() { lates[i] = r.Run(ctx, load.Func(c.post)).Lag.Quantile(0.99) })
 	}
 	both.Wait()
-	return nil
+	return max(lates[0], lates[1]), nil
 }
 
 func (c *clients) config(stages []load.Stage, names ...string) load.Config {
