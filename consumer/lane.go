@@ -280,9 +280,9 @@ func (l *lane) reconnect() {
 }
 
 // await takes in the answers to requests that are being answered. What a server sends
-// while the interest in its inbox ends is thrown away there, and comes again only after
-// AckWait; so a request is cancelled in a pause: a short one if there is nothing to
-// send, and else one so long that the server cannot be about to.
+// while the interest in its inbox ends is delivered to nobody and has to come again; so a
+// request is cancelled in a pause: a short one if there is nothing to send, and else one so
+// long that the server cannot be about to.
 func (l *lane) await() {
 	pause := func() time.Duration {
 		if l.state.pending.Load() > 0 {
