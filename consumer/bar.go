@@ -11,7 +11,7 @@ func (s *spillway) bar(f *flow, foreign bool) {
 	f.shut = foreign || s.c.cfg.Unmanaged
 	var behind []*delivery
 	if f.shut && !f.releasing {
-		behind, f.behind = f.behind, nil
+		behind = s.takeBehind(f)
 	}
 	s.mu.Unlock()
 	now := time.Now()

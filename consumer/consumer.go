@@ -37,9 +37,10 @@ type Consumer struct {
 	keeper      *keeper
 	lanes       []*lane // main, retry and suspect
 	spillway    spillway
-	roomAgain   time.Time // when makeRoom may look again; of the main lane
-	shared      budget    // of the main lane and the overflow lanes
-	spillBudget budget    // of the overflow lanes, a part of shared
+	roomAgain   time.Time  // when makeRoom may look again; of the main lane
+	reserving   sync.Mutex // one lane at a time looks at the shared budgets and takes of them
+	shared      budget     // of the main lane and the overflow lanes
+	spillBudget budget     // of the overflow lanes, a part of shared
 	pacer       pacer
 	alarms      alarms
 

@@ -112,7 +112,7 @@ func (c *Consumer) stalled() bool {
 
 // handBackQueued hands back what still waits for a worker.
 func (c *Consumer) handBackQueued() {
-	for _, d := range slices.Concat(c.queues.Close(), c.spillway.takeBehind()) {
+	for _, d := range slices.Concat(c.queues.Close(), c.spillway.takeAllBehind()) {
 		if d.lane.kind == LaneSuspect && c.movable(d) {
 			c.suspect(d) // its delivery counts as a strike
 			continue

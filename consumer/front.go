@@ -60,8 +60,7 @@ func (s *spillway) behindOf(f *flow) []*delivery {
 	if f.mode != flowReturning || f.shut || !s.roomFor(f, f.behind...) {
 		return nil
 	}
-	behind := f.behind
-	f.behind = nil
+	behind := s.takeBehind(f)
 	s.set(f, flowSpilling)
 	s.depart(f, behind...)
 	return behind

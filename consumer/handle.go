@@ -10,12 +10,13 @@ import (
 
 // ending is what the end of a run means for its message.
 type ending struct {
-	result Result
-	action action
-	err    error           // for actionRetry and actionDeadLetter
-	limit  limiter.Outcome // what the run tells the limiter of its downstream
-	health breaker.Result  // and the breaker
-	delay  time.Duration   // for actionRetry, actionHandBack, actionPostpone and actionRequeue
+	result  Result
+	action  action
+	err     error           // for actionRetry and actionDeadLetter
+	limit   limiter.Outcome // what the run tells the limiter of its downstream
+	health  breaker.Result  // and the breaker
+	delay   time.Duration   // for actionRetry, actionHandBack, actionPostpone and actionRequeue
+	outcome Outcome         // for actionMoved
 }
 
 type action uint8
@@ -29,6 +30,7 @@ const (
 	actionSuspect           // to the end of the suspects: a delivery counts there
 	actionPostpone          // to the retry lane, no attempt is spent
 	actionRequeue           // stays at the head of its queue
+	actionMoved             // it is a copy by now: what is left of it is to go
 )
 
 // conclude turns what a handler returned into what it means: the table of the
@@ -104,6 +106,8 @@ func (c *Consumer) act(d *delivery, end ending, now time.Time) {
 	switch end.action {
 	case actionAck:
 		c.ack(d, OutcomeAck)
+	case actionMoved:
+		c.ack(d, end.outcome)
 	case actionRetry:
 		c.retry(d, end.err, end.delay)
 	case actionDeadLetter:

@@ -134,6 +134,16 @@ func (l *ledger) handled() int {
 	return len(l.runs)
 }
 
+// total is how often anything was run.
+func (l *ledger) total() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, runs := range l.runs {
+		n += runs
+	}
+	return n
+}
+
 func (l *ledger) lastRun() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()

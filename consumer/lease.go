@@ -30,8 +30,9 @@ type leases struct {
 	wait   time.Duration // AckWait
 	margin time.Duration // how much earlier than AckWait we give up
 
-	mu    sync.Mutex
-	lanes []*lane // whose held tables mu guards
+	mu     sync.Mutex
+	lanes  []*lane // whose held tables mu guards
+	copies copies
 
 	extended, lost counter
 
@@ -69,12 +70,19 @@ func (ls *leases) addLocked(d *delivery, reply string, start time.Time) (fresh, 
 			old.lease = lease{reply: reply, start: start}
 			return false, false
 		}
-		d.lane.held.remove(old)
+		ls.remove(old)
 		old.lease.void, reborn = true, true
 	}
 	d.lease = lease{reply: reply, start: start}
 	d.lane.held.insert(d)
+	ls.copies.insert(d)
 	return true, reborn
+}
+
+// remove takes d out of what is held. It requires that mu is held.
+func (ls *leases) remove(d *delivery) {
+	d.lane.held.remove(d)
+	ls.copies.remove(d)
 }
 
 // settle lets the deliveries go that notes settle, and tells each note how its lease is.
@@ -86,7 +94,7 @@ func (ls *leases) settle(notes []note, now time.Time) {
 		if !n.settles() {
 			continue
 		}
-		n.d.lane.held.remove(n.d)
+		ls.remove(n.d)
 		if n.verb != verbAck { // an ack is sent whatever became of the lease
 			ls.judge(n.d, now)
 		}
@@ -159,7 +167,7 @@ func (ls *leases) void(stream string, created time.Time) {
 		for d := range l.held.all {
 			if d.source.published().Before(created) {
 				d.lease.void = true
-				l.held.remove(d)
+				ls.remove(d)
 			}
 		}
 	}

@@ -81,6 +81,7 @@ func TestASuspectOfAPausedTenantWaitsWithTheRest(t *testing.T) {
 		r, h := newRig(t), record(nil)
 		p := r.process(config(t, nil), h)
 		awaitRunning(t, p)
+		p.set("acme", paused(), 0)
 		_ = p.stop()
 		r.publish("jobs.acme.x", "")
 		// Three deliveries without an outcome, as of processes that died.
@@ -92,7 +93,6 @@ func TestASuspectOfAPausedTenantWaitsWithTheRest(t *testing.T) {
 			}
 		}
 		q := r.process(config(t, nil), h)
-		q.set("acme", paused(), 0)
 		awaitRunning(t, q)
 		time.Sleep(time.Hour)
 		if n := len(h.all()); n != 0 {

@@ -72,7 +72,7 @@ func (l *lane) request(now time.Time) PauseReason {
 		if s.messages > 0 {
 			continue
 		}
-		batch, bytes := l.creditOf()
+		batch, bytes := l.reserve(maxBatch)
 		if batch == 0 {
 			if l.state.requested.Load() > 0 {
 				return "" // something is in flight
@@ -87,11 +87,23 @@ func (l *lane) request(now time.Time) PauseReason {
 	return ""
 }
 
-func (l *lane) creditOf() (batch int, bytes int64) {
-	if l.kind == LaneOverflow {
-		return l.overflowCredit()
+// reserve takes the credit of the next request, of most messages at most. What lanes share is
+// looked at and taken by one of them at a time, or they would take it twice.
+func (l *lane) reserve(most int) (batch int, bytes int64) {
+	if l.budget.group != nil {
+		l.c.reserving.Lock()
+		defer l.c.reserving.Unlock()
 	}
-	return l.credit()
+	credit := l.credit
+	if l.kind == LaneOverflow {
+		credit = l.overflowCredit
+	}
+	batch, bytes = credit()
+	batch = min(batch, most)
+	if batch > 0 {
+		l.budget.reserve(int64(batch), bytes)
+	}
+	return batch, bytes
 }
 
 // credit returns what the next request may ask for. A batch of 0 means none; bytes
@@ -204,7 +216,7 @@ func (l *lane) awaiting(waits bool) {
 	}
 }
 
-// send asks for batch messages of bytes bytes on s.
+// send asks for batch messages of bytes bytes, which are reserved, on s.
 func (l *lane) send(s *slot, batch int, bytes int64, now time.Time) {
 	if l.flow != nil {
 		s.asked = l.c.spillway.confirmedBy(l.flow)
@@ -212,7 +224,6 @@ func (l *lane) send(s *slot, batch int, bytes int64, now time.Time) {
 	s.number++
 	s.messages, s.batch, s.bytes = batch, batch, bytes
 	s.sentAt, s.alive, s.expires = now, now, l.limits.expires
-	l.budget.reserve(int64(batch), bytes)
 	l.state.requested.Add(int64(batch))
 	l.state.batch.Store(int64(batch))
 	inbox := s.inbox + strconv.FormatUint(s.number, 10)

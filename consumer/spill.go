@@ -86,6 +86,7 @@ type spillway struct {
 
 	mu       sync.Mutex
 	flows    map[flowKey]*flow
+	behind   behind                                    // all flows
 	portions map[string]*portion                       // by the token of the tenant, of those that have flows
 	limit    int64                                     // of the stream, in bytes; 0 or less: none
 	line     []*flow                                   // want a lane, and there are too many
@@ -169,8 +170,8 @@ func (s *spillway) follow(d *delivery) (f *flow, to passage, first []*delivery) 
 		return nil, toQueue, nil
 	}
 	if f.mode == flowReturning {
-		if f.releasing || len(f.behind) < s.c.queues.Room(d.msg.Tenant, d.route.Downstream).Items {
-			f.behind = append(f.behind, d)
+		if f.releasing || s.mayWait(f, d) {
+			s.wait(f, d)
 			return f, toWait, nil
 		}
 	}
@@ -178,7 +179,7 @@ func (s *spillway) follow(d *delivery) (f *flow, to passage, first []*delivery) 
 		return f, toDelay, nil
 	}
 	if f.mode == flowReturning {
-		first, f.behind = f.behind, nil
+		first = s.takeBehind(f)
 		s.set(f, flowSpilling)
 	}
 	s.depart(f, first...)

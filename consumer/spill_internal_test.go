@@ -47,7 +47,10 @@ func (s *spiller) flow(mode flowMode, behind ...*delivery) *flow {
 	defer s.spillway.mu.Unlock()
 	f := s.spillway.get(s.flowKeyOf(s.message(1)))
 	s.spillway.set(f, mode)
-	f.dry, f.behind = false, behind
+	f.dry = false
+	for _, d := range behind {
+		s.spillway.wait(f, d)
+	}
 	return f
 }
 
@@ -125,6 +128,7 @@ func TestALateAnswerDoesNotMakeAnOverflowEmptyThatHasCopiesSince(t *testing.T) {
 		}
 		defer l.close()
 		now := time.Now()
+		l.budget.reserve(10, 1000)
 		l.send(&l.slots[0], 10, 1000, now)
 		late := &nats.Msg{
 			Subject: l.slots[0].inbox + strconv.FormatUint(l.slots[0].number, 10),
@@ -132,6 +136,7 @@ func TestALateAnswerDoesNotMakeAnOverflowEmptyThatHasCopiesSince(t *testing.T) {
 		}
 		l.drop(&l.slots[0], now)
 		f.confirmed++
+		l.budget.reserve(10, 1000)
 		l.send(&l.slots[0], 10, 1000, now)
 		l.status(&l.dropped[0].slot, late, now)
 		if f.mode == flowCalm {

@@ -30,9 +30,9 @@ func (l *lane) trickle(now time.Time) {
 	if now.Sub(l.trickled) < trickleEvery || l.state.requested.Load() > 0 || !l.c.probeWanted() {
 		return // the next tick looks again
 	}
-	if batch, bytes := l.credit(); batch > 0 {
+	if batch, bytes := l.reserve(1); batch > 0 {
 		l.trickled = now
-		l.send(&l.slots[0], 1, bytes, now)
+		l.send(&l.slots[0], batch, bytes, now)
 	}
 }
 

@@ -60,18 +60,36 @@ func (c *Consumer) runJob(j job) (next job, ok bool) {
 	d.beginRun(&c.base, deadline)
 	d.started.Store(j.Started.UnixNano()) // before the lease is looked at, so that its loss is not missed
 	c.inFlight.Add(1)
-	if c.leases.mayBeLost(j.Started.Sub(j.Arrived)) && c.leases.isLost(d, j.Started) {
+	if end, may := c.mayRun(j); !may {
 		c.inFlight.Add(-1)
 		d.started.Store(0)
 		d.route.state.unused(p, j.Started)
-		c.handBack(d, handBackDelay, OutcomeHandBack) // sends nothing, unless it was delivered to us again
-		return c.queues.DoneNext(j.Started, j)
+		if c.carryOut(j, end, j.Started) {
+			return c.queues.DoneNext(j.Started, j)
+		}
+		return job{}, false
 	}
 	now, done := c.finish(j, p, c.call(j, p))
 	if !done {
 		return job{}, false
 	}
 	return c.queues.DoneNext(now, j)
+}
+
+// mayRun reports whether the message of j, which counts as running, may run; if not, end is
+// what becomes of it.
+func (c *Consumer) mayRun(j job) (end ending, may bool) {
+	d := j.Value
+	if c.leases.mayBeLost(j.Started.Sub(j.Arrived)) && c.leases.isLost(d, j.Started) {
+		return ending{action: actionHandBack, delay: handBackDelay}, false // sends nothing, unless it was delivered to us again
+	}
+	if to := c.leases.moved(d); to != nil {
+		return ending{action: actionMoved, outcome: to.lane.kind.movedBy()}, false
+	}
+	if c.leases.runsAlready(d) {
+		return ending{action: actionRequeue, delay: aloneAgain}, false
+	}
+	return ending{}, true
 }
 
 // notNow puts a message back whose downstream has closed since it was scheduled, or whose
@@ -129,16 +147,23 @@ func (c *Consumer) finish(j job, p permits, err error) (now time.Time, done bool
 		Took:       now.Sub(j.Started),
 		EndToEnd:   now.Sub(d.msg.Published),
 	})
-	done = true
-	if end.action == actionRequeue {
-		if c.queues.RequeueAt(now, j, now.Add(end.delay)) {
-			return now, false
-		}
-		done = false // the queues are closed: it is ours again
-	}
-	c.act(d, end, now)
+	done = c.carryOut(j, end, now)
 	c.lull(now)
 	return now, done
+}
+
+// carryOut does what end means for the message of j, and reports whether the scheduler is
+// still to be told that the run is done.
+func (c *Consumer) carryOut(j job, end ending, now time.Time) (tell bool) {
+	tell = true
+	if end.action == actionRequeue {
+		if c.queues.RequeueAt(now, j, now.Add(end.delay)) {
+			return false
+		}
+		tell = false // the queues are closed: it is ours again
+	}
+	c.act(j.Value, end, now)
+	return tell
 }
 
 // idleWorkers is how many more handlers could run now.
