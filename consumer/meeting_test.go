@@ -37,8 +37,9 @@ func TestRetriesOfAPausedTenantLeaveThoseOfOthersTheirLane(t *testing.T) {
 				for i := range 40 {
 					ids = append(ids, fmt.Sprint("acme-", i))
 					r.publish("jobs.acme.x", ids[i])
+					time.Sleep(50 * time.Millisecond) // so that its queue takes them all
 				}
-				time.Sleep(5 * time.Second)
+				time.Sleep(3 * time.Second)
 				p.set("acme", paused(), 0)
 				time.Sleep(10 * time.Second) // their retries are due
 				ids = append(ids, "bolt")

@@ -32,6 +32,7 @@ const (
 	outageNak     = 500 * time.Millisecond
 	outageResume  = 250 * time.Millisecond
 	outageService = 2 * time.Millisecond
+	outageMoment  = 100 * time.Millisecond // in which what was admitted before it opened may begin
 )
 
 var errOutage = errors.New("the downstream is out")
@@ -48,9 +49,9 @@ type outage struct {
 	at       []time.Time // of turns
 	ranOpen  int         // runs that began while it was open
 	naks     int         // deliveries that were settled, but by an ack, while it was open
-	probes   int         // runs that began while it was half-open
+	probes   int         // runs that began since it was half-open, until one had succeeded
 	halfOpen bool
-	resumed  time.Time // the first success after it closed
+	resumed  time.Time // the first success
 }
 
 func (o *outage) observer() consumer.Observer {
@@ -79,10 +80,10 @@ func (o *outage) settled(e consumer.Settled) {
 func (o *outage) ran() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.open {
+	if o.open && time.Since(o.at[len(o.at)-1]) > outageMoment {
 		o.ranOpen++
 	}
-	if o.halfOpen {
+	if o.halfOpen && o.resumed.IsZero() { // it closes before anybody is told
 		o.probes++
 	}
 }
