@@ -138,7 +138,7 @@
 // overrides: what is set of tenants. lane, slot, pull, request, status, budget, mix: asking the server. delivery, admit,
 // enqueue, pacer, makeroom, moveout: taking in. work, context, handle: running. downstream,
 // guard, gate, permits, rest, tenantrate, standstill: when, and whether at all. settle, outbox, poster, lease,
-// held: ending. copy, move, retry, deadletter: ending as a copy elsewhere. spill, front: what
+// held, copies: ending. copy, move, retry, deadletter: ending as a copy elsewhere. spill, front: what
 // overflows; overflow: how it comes back. topology,
 // keeper: streams and consumers. run, drain, tally, alarms: life and end. snapshot,
 // downstreamstate, waiting, stuck, noise, observer, counters, logs: what it tells.
