@@ -87,9 +87,6 @@ func (d *delivery) read(m *nats.Msg, meta ackMeta) error {
 	d.msg.Header = header
 	d.msg.Subject, d.msg.Stream, d.msg.Sequence, d.msg.Published = origin.Subject, origin.Stream, origin.Sequence, origin.Time
 	d.msg.Attempt = envelope.Attempt(m.Header)
-	if origin.Stream == d.lane.c.cfg.Stream {
-		d.copyOf = source{sequence: origin.Sequence, nanos: origin.Time.UnixNano()}
-	}
 	return nil
 }
 

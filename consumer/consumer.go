@@ -91,7 +91,7 @@ func New(js jetstream.JetStream, cfg Config, h Handler) (*Consumer, error) {
 	c := &Consumer{
 		cfg: cfg.fixed(), js: js, nc: js.Conn(), apiPrefix: envelope.APIPrefix(js.Options()),
 		log: cfg.Logger, logs: newLogs(cfg.Logger),
-		leases: newLeases(cfg.AckWait), outbox: newOutbox(), held: newTally(), state: StateNew,
+		leases: newLeases(cfg.Stream, cfg.AckWait), outbox: newOutbox(), held: newTally(), state: StateNew,
 		deadLetters: newCounters(reasons), unrouted: newCounters(outcomes),
 		reloading: newTurn(),
 	}

@@ -1,59 +1,65 @@
 package consumer
 
 import (
+	"iter"
 	"sync/atomic"
 	"time"
 )
 
-// copies are the copies that this process holds of messages of the main lane's stream, by
-// the sequence of those. A message and its copy are one and the same to a handler, and both
-// can be here: a move whose ack the server never had, since the connection or the consumer
-// was lost just then, leaves the message where it was, and it is delivered again.
+// copies are the copies that this process holds of messages of the main lane's stream. A
+// message and its copy are one and the same to a handler, and both can be here: a move whose
+// ack the server never had, since the connection or the consumer was lost just then, leaves
+// the message where it was, and it is delivered again.
 //
-// It is guarded by leases.mu, but for held.
+// It is guarded by leases.mu, but for any.
 type copies struct {
-	byOrigin map[uint64]*delivery
-	held     atomic.Int64 // len(byOrigin)
+	origins map[*delivery]source // what each is a copy of
+	of      map[source]*delivery // one copy of each; there is hardly ever another
+	any     atomic.Bool
 }
 
-func (cs *copies) insert(d *delivery) {
-	if d.copyOf == (source{}) {
+func newCopies() copies {
+	return copies{origins: make(map[*delivery]source), of: make(map[source]*delivery)}
+}
+
+// insert takes d in, if it is a copy of a message of stream.
+func (cs *copies) insert(d *delivery, stream string) {
+	if d.lane.kind == LaneMain || d.msg.Stream != stream {
 		return
 	}
-	if cs.byOrigin == nil {
-		cs.byOrigin = make(map[uint64]*delivery)
+	origin := source{sequence: d.msg.Sequence, nanos: d.msg.Published.UnixNano()}
+	cs.origins[d] = origin
+	if cs.of[origin] == nil {
+		cs.of[origin] = d
 	}
-	d.sibling = cs.byOrigin[d.copyOf.sequence]
-	cs.byOrigin[d.copyOf.sequence] = d
-	cs.held.Store(int64(len(cs.byOrigin)))
+	cs.any.Store(true)
 }
 
 // remove takes d out, if it is in.
 func (cs *copies) remove(d *delivery) {
-	if d.copyOf == (source{}) {
+	origin, in := cs.origins[d]
+	if !in {
 		return
 	}
-	first := cs.byOrigin[d.copyOf.sequence]
-	last := &first
-	for ; *last != d; last = &(*last).sibling {
-		if *last == nil {
-			return
+	delete(cs.origins, d)
+	if cs.of[origin] == d {
+		delete(cs.of, origin)
+		for other := range cs.others(d, origin) {
+			cs.of[origin] = other
+			break
 		}
 	}
-	*last, d.sibling = d.sibling, nil
-	if first != nil {
-		cs.byOrigin[d.copyOf.sequence] = first
-	} else {
-		delete(cs.byOrigin, d.copyOf.sequence)
-	}
-	cs.held.Store(int64(len(cs.byOrigin)))
+	cs.any.Store(len(cs.origins) > 0)
 }
 
-// of yields the copies of one message.
-func (cs *copies) of(message source) func(yield func(*delivery) bool) {
+// others yields the copies of origin but d.
+func (cs *copies) others(d *delivery, origin source) iter.Seq[*delivery] {
 	return func(yield func(*delivery) bool) {
-		for d := cs.byOrigin[message.sequence]; d != nil; d = d.sibling {
-			if d.copyOf == message && !yield(d) {
+		if first := cs.of[origin]; first != nil && first != d && !yield(first) || len(cs.origins) == len(cs.of) {
+			return
+		}
+		for other, o := range cs.origins {
+			if o == origin && other != d && other != cs.of[origin] && !yield(other) {
 				return
 			}
 		}
@@ -62,29 +68,30 @@ func (cs *copies) of(message source) func(yield func(*delivery) bool) {
 
 // moved returns a copy of d that this process holds, or nil.
 func (ls *leases) moved(d *delivery) (to *delivery) {
-	if d.lane.kind != LaneMain || ls.copies.held.Load() == 0 {
+	if d.lane.kind != LaneMain || !ls.copies.any.Load() {
 		return nil
 	}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	for c := range ls.copies.of(d.source) {
-		return c
-	}
-	return nil
+	return ls.copies.of[d.source]
 }
 
 // runsAlready reports whether the message that d is a copy of, or another copy of it, runs.
 // If so, d counts as running no more: of two that begin at once, one goes on.
 func (ls *leases) runsAlready(d *delivery) bool {
-	if d.copyOf == (source{}) {
+	if d.lane.kind == LaneMain {
 		return false
 	}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	original := ls.lanes[0].held.find(d.copyOf.sequence)
-	runs := original != nil && original.source == d.copyOf && original.started.Load() != 0
-	for c := range ls.copies.of(d.copyOf) {
-		runs = runs || c != d && c.started.Load() != 0
+	origin, copied := ls.copies.origins[d]
+	if !copied {
+		return false
+	}
+	original := ls.lanes[0].held.find(origin.sequence)
+	runs := original != nil && original.source == origin && original.started.Load() != 0
+	for other := range ls.copies.others(d, origin) {
+		runs = runs || other.started.Load() != 0
 	}
 	if runs {
 		d.started.Store(0)

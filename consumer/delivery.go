@@ -22,10 +22,6 @@ type delivery struct {
 	source source
 	chain  *delivery // in the lane's held table
 
-	// Of a copy of a message of the main lane's stream: that message.
-	copyOf  source
-	sibling *delivery // another copy of it that is held; guarded by leases.mu
-
 	firstRun  runContext
 	laterRun  atomic.Pointer[runContext] // nil during the first run; see beginRun
 	started   atomic.Int64               // unix nanoseconds; 0: not running

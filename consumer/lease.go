@@ -30,8 +30,10 @@ type leases struct {
 	wait   time.Duration // AckWait
 	margin time.Duration // how much earlier than AckWait we give up
 
+	stream string // of the main lane
+
 	mu     sync.Mutex
-	lanes  []*lane // whose held tables mu guards
+	lanes  []*lane // whose held tables mu guards; the main lane is the first
 	copies copies
 
 	extended, lost counter
@@ -41,8 +43,10 @@ type leases struct {
 	reborn func()
 }
 
-func newLeases(wait time.Duration) *leases {
+func newLeases(stream string, wait time.Duration) *leases {
 	return &leases{
+		stream: stream,
+		copies: newCopies(),
 		wait:   wait,
 		margin: wait / 10,
 		reborn: func() {},
@@ -75,7 +79,7 @@ func (ls *leases) addLocked(d *delivery, reply string, start time.Time) (fresh, 
 	}
 	d.lease = lease{reply: reply, start: start}
 	d.lane.held.insert(d)
-	ls.copies.insert(d)
+	ls.copies.insert(d, ls.stream)
 	return true, reborn
 }
 
